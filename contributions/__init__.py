@@ -1,0 +1,1 @@
+"""What people bring: priorities, datasets and experts."""

@@ -1,0 +1,1 @@
+"""How people decide: rounds, proposals, ballots and decisions."""
