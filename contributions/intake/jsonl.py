@@ -31,7 +31,7 @@ class JsonLines:
 
     def __iter__(self) -> Iterator[Row]:
         for line in self._lines:
-            if not line.text.strip():
+            if not line.text.strip() and not line.fault:
                 continue
             self.rows_read += 1
             place = Place(self.rows_read, line.number)

@@ -42,7 +42,7 @@ BROKEN_TEXT = Fault(
 @dataclass(frozen=True)
 class Line:
     number: int  # from 1
-    text: str  # with its line break; only the beginning when it is too long
+    text: str  # with its line break; empty when it is too long
     fault: Fault | None
 
 
@@ -57,6 +57,11 @@ class Lines:
         )
         self._broken = _BROKEN[encoding]
         self._max_chars = max_chars
+        self._too_long = Fault(
+            f"This line is longer than {max_chars:,} characters.",
+            f"lines of at most {max_chars:,} characters",
+            "Check that the file has line breaks, one example a row.",
+        )
         self.number = 0
 
     def __enter__(self) -> Self:
@@ -72,16 +77,13 @@ class Lines:
     def __iter__(self) -> Iterator[Line]:
         while text := self._stream.readline(self._max_chars):
             self.number += 1
-            yield Line(self.number, text, self._fault(text))
+            if len(text) == self._max_chars and not text.endswith(("\n", "\r")):
+                self._skip_rest_of_line()
+                yield Line(self.number, "", self._too_long)
+            else:
+                yield Line(self.number, text, self._fault(text))
 
     def _fault(self, text: str) -> Fault | None:
-        if len(text) == self._max_chars and not text.endswith(("\n", "\r")):
-            self._skip_rest_of_line()
-            return Fault(
-                f"This line is longer than {self._max_chars:,} characters.",
-                f"lines of at most {self._max_chars:,} characters",
-                "Check that the file has line breaks, one example a row.",
-            )
         if "\x00" in text:
             return NUL
         if self._broken.search(text):

@@ -104,16 +104,23 @@ class Table:
 
     def _goes_on_after(self, error: str, place: Place, *, header: bool) -> bool:
         """Report what the csv module says; whether reading on makes sense."""
-        never_closed = "end of data" in error or "field limit" in error
-        problem = "A quoted cell opens here and is not closed; the rest of the file is not read."
-        broken = "Text follows a closing quote."
+        endless = "field limit" in error
+        never_closed = "end of data" in error
+        if endless:
+            problem = (
+                "A cell is endless here: is its quote closed? The rest of the file is not read."
+            )
+        elif never_closed:
+            problem = "A quoted cell opens here and is not closed."
+        else:
+            problem = "Text follows a closing quote."
         fault = Fault(
-            problem if never_closed else broken,
+            problem,
             'cells with quotes in them written as "He said ""yes"""',
             "Put the whole cell in quotes and double every quote inside it.",
         )
         self._add(fault, place, header=header)
-        return not (never_closed or header)
+        return not (endless or never_closed or header)
 
     def _choose(self) -> Columns | None:
         found = ", ".join(repr(name) for name in self.names[: self._limits.max_columns])
