@@ -1,0 +1,59 @@
+"""The only way a view, a consumer or the API gets an object. What is not yours does not exist."""
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q
+from django.shortcuts import get_object_or_404
+
+from contributions.models import Dataset, DatasetVersion, Expert, Priority
+from contributions.models.dataset import DatasetQuerySet
+from contributions.models.expert import ExpertQuerySet
+from mosaic_site.members.models import User
+
+Person = User | AnonymousUser
+
+
+def priority_for_anyone(pk: int) -> Priority:
+    """Priorities are public; their sealed probes never are."""
+    return get_object_or_404(Priority.objects.select_related("owner"), pk=pk)
+
+
+def datasets_visible_to(person: Person) -> DatasetQuerySet:
+    """One's own, those that their owner published, and for stewards all."""
+    datasets = Dataset.objects.select_related("owner")
+    if not isinstance(person, User):
+        return datasets.filter(is_public=True)
+    if person.is_steward:
+        return datasets
+    return datasets.filter(Q(owner=person) | Q(is_public=True))
+
+
+def dataset_visible_to(person: Person, pk: int) -> Dataset:
+    return get_object_or_404(datasets_visible_to(person), pk=pk)
+
+
+def dataset_owned_by(person: User, pk: int) -> Dataset:
+    return get_object_or_404(Dataset, pk=pk, owner=person)
+
+
+def version_visible_to(person: Person, pk: int) -> DatasetVersion:
+    versions = DatasetVersion.objects.select_related("dataset", "dataset__owner")
+    return get_object_or_404(versions, pk=pk, dataset__in=datasets_visible_to(person))
+
+
+def experts_for_anyone() -> ExpertQuerySet:
+    """Whoever submits an expert asks the community, so experts are public."""
+    return Expert.objects.with_people()
+
+
+def expert_for_anyone(pk: int) -> Expert:
+    return get_object_or_404(experts_for_anyone(), pk=pk)
+
+
+def expert_owned_by(person: User, pk: int) -> Expert:
+    return get_object_or_404(experts_for_anyone(), pk=pk, owner=person)
+
+
+def expert_controlled_by(person: User, pk: int) -> Expert:
+    """To cancel or withdraw: the owner's and the stewards' right."""
+    mine = Q() if person.is_steward else Q(owner=person)
+    return get_object_or_404(experts_for_anyone().filter(mine), pk=pk)

@@ -1,0 +1,45 @@
+"""Every verb that changes what people bring. Nothing else writes these tables."""
+
+from contributions.actions.datasets import (
+    dataset_add_version,
+    dataset_describe,
+    dataset_publish,
+    dataset_upload,
+    reconcile,
+    version_check,
+)
+from contributions.actions.experts import (
+    base_register,
+    expert_approve,
+    expert_become_eligible,
+    expert_begin_training,
+    expert_cancel,
+    expert_fail,
+    expert_resubmit,
+    expert_return,
+    expert_submit,
+    expert_withdraw,
+)
+from contributions.actions.priorities import ProbeText, priority_declare, priority_retire
+
+__all__ = [
+    "ProbeText",
+    "base_register",
+    "dataset_add_version",
+    "dataset_describe",
+    "dataset_publish",
+    "dataset_upload",
+    "expert_approve",
+    "expert_become_eligible",
+    "expert_begin_training",
+    "expert_cancel",
+    "expert_fail",
+    "expert_resubmit",
+    "expert_return",
+    "expert_submit",
+    "expert_withdraw",
+    "priority_declare",
+    "priority_retire",
+    "reconcile",
+    "version_check",
+]

@@ -1,0 +1,228 @@
+"""An expert's way from submission to the ballot. Training itself is the workers' part."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from contributions.models import Base, DatasetVersion, Expert, Priority
+from contributions.models.expert import EXPERT_LIFECYCLE
+from mosaic_site import live
+from mosaic_site.errors import Refused
+from mosaic_site.ledger.chain import record
+from mosaic_site.members.models import User
+
+
+def base_register(
+    *,
+    name: str,
+    source: str,
+    revision: str,
+    sha256: str,
+    parameters: int,
+    context_length: int,
+    licence: str,
+    activate: bool,
+    actor: User | None = None,
+) -> Base:
+    """Add a base, or find the registered one with the same content; make it the active one."""
+    with transaction.atomic():
+        base, created = Base.objects.update_or_create(
+            sha256=sha256,
+            defaults={"source": source, "revision": revision},
+            create_defaults={
+                "name": name,
+                "source": source,
+                "revision": revision,
+                "parameters": parameters,
+                "context_length": context_length,
+                "licence": licence,
+            },
+        )
+        if activate and not base.active:
+            Base.objects.filter(active=True).update(active=False)
+            base.active = True
+            base.save(update_fields=["active"])
+        if created:
+            record(
+                actor=actor,
+                action="base.registered",
+                subject=base,
+                data={"sha256": sha256, "parameters": parameters, "licence": licence},
+            )
+    return base
+
+
+def _require_trainable(versions: Sequence[DatasetVersion]) -> None:
+    if not versions:
+        raise Refused("Choose at least one dataset version: an expert learns from data.")
+    for version in versions:
+        if version.status != DatasetVersion.Status.VALID:
+            raise Refused(f"{version} is {version.status}; only a valid version can be learnt.")
+        lacks = version.dataset.missing_for_training
+        if lacks:
+            raise Refused(f"“{version.dataset}” still needs " + ", and ".join(lacks) + ".")
+
+
+def expert_submit(
+    *,
+    owner: User,
+    name: str,
+    purpose: str,
+    priority: Priority,
+    versions: Sequence[DatasetVersion],
+    recipe: Mapping[str, Any],
+    once: uuid.UUID | None = None,
+) -> Expert:
+    """Ask the stewards to have an expert trained. Its base is the community's active one."""
+    once = once or uuid.uuid4()
+    with transaction.atomic():
+        existing = Expert.objects.filter(once=once).first()
+        if existing is not None:
+            return existing
+        _require_trainable(versions)
+        if Expert.objects.filter(owner=owner, name=name).exists():
+            raise Refused(f"You have an expert called “{name}” already. Choose another name.")
+        base = Base.objects.filter(active=True).first()
+        if base is None:
+            raise Refused("No base is active yet. An operator registers one (see the README).")
+        expert = Expert.objects.create(
+            owner=owner,
+            name=name,
+            purpose=purpose,
+            priority=priority,
+            base=base,
+            recipe=dict(recipe),
+            submitted_at=timezone.now(),
+            once=once,
+        )
+        expert.versions.set(versions)
+        record(
+            actor=owner,
+            action="expert.submitted",
+            subject=expert,
+            data={"versions": [version.sha256 for version in versions], "recipe": expert.recipe},
+        )
+        live.announce("desk")
+    return expert
+
+
+def _move(
+    expert: Expert,
+    target: str,
+    *,
+    actor: User | None,
+    action: str,
+    reason: str = "",
+    data: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> Expert:
+    """One step of the lifecycle: lock, check, write the row and its ledger entry, tell the pages."""
+    with transaction.atomic():
+        expert = Expert.objects.select_for_update().get(pk=expert.pk)
+        EXPERT_LIFECYCLE.require(expert.status, target)
+        expert.status, expert.status_reason = target, reason
+        for field, value in fields.items():
+            setattr(expert, field, value)
+        expert.save()
+        record(actor=actor, action=action, subject=expert, reason=reason, data=data)
+        live.announce(f"expert.{expert.pk}")
+        live.announce("desk")
+    return expert
+
+
+def expert_resubmit(
+    *, expert: Expert, purpose: str, versions: Sequence[DatasetVersion], recipe: Mapping[str, Any]
+) -> Expert:
+    """Bring a returned or cancelled expert again, changed."""
+    with transaction.atomic():
+        _require_trainable(versions)
+        expert = _move(
+            expert,
+            Expert.Status.SUBMITTED,
+            actor=expert.owner,
+            action="expert.submitted",
+            data={"versions": [version.sha256 for version in versions], "recipe": dict(recipe)},
+            purpose=purpose,
+            recipe=dict(recipe),
+            submitted_at=timezone.now(),
+        )
+        expert.versions.set(versions)
+    return expert
+
+
+def expert_approve(*, steward: User, expert: Expert, reason: str = "") -> Expert:
+    """Send an expert to training."""
+    with transaction.atomic():
+        expert = _move(
+            expert, Expert.Status.APPROVED, actor=steward, action="expert.approved", reason=reason
+        )
+        live.nudge("training_workers")
+    return expert
+
+
+def expert_return(*, steward: User, expert: Expert, reason: str) -> Expert:
+    """Give an expert back to its owner, with a reason that everybody can read."""
+    if not reason.strip():
+        raise Refused("Give a public reason, so that its owner knows what to change.")
+    return _move(
+        expert, Expert.Status.RETURNED, actor=steward, action="expert.returned", reason=reason
+    )
+
+
+def expert_withdraw(*, actor: User, expert: Expert, reason: str) -> Expert:
+    """Take an expert out of what can be voted on. A release that holds it is rebuilt without it."""
+    with transaction.atomic():
+        expert = _move(
+            expert,
+            Expert.Status.WITHDRAWN,
+            actor=actor,
+            action="expert.withdrawn",
+            reason=reason,
+        )
+        live.nudge("training_workers")
+    return expert
+
+
+# What the workers report, step by step. The site itself is the actor, but for a cancellation.
+
+
+def expert_begin_training(*, expert: Expert) -> Expert:
+    return _move(expert, Expert.Status.TRAINING, actor=None, action="expert.training")
+
+
+def expert_fail(*, expert: Expert, reason: str) -> Expert:
+    return _move(expert, Expert.Status.FAILED, actor=None, action="expert.failed", reason=reason)
+
+
+def expert_cancel(*, actor: User | None, expert: Expert, reason: str) -> Expert:
+    return _move(
+        expert, Expert.Status.CANCELLED, actor=actor, action="expert.cancelled", reason=reason
+    )
+
+
+def expert_become_eligible(
+    *,
+    expert: Expert,
+    adapter_sha256: str,
+    adapter_bytes: int,
+    adapter_folder: str,
+    tokens: int,
+    evidence: Mapping[str, Any],
+) -> Expert:
+    """The adapter is trained and evaluated: it stands on the next round's ballot."""
+    return _move(
+        expert,
+        Expert.Status.ELIGIBLE,
+        actor=None,
+        action="expert.eligible",
+        data={"adapter": adapter_sha256, "bytes": adapter_bytes, "tokens": tokens},
+        adapter_sha256=adapter_sha256,
+        adapter_bytes=adapter_bytes,
+        adapter_folder=adapter_folder,
+        tokens=tokens,
+        evidence=dict(evidence),
+        trained_at=timezone.now(),
+    )

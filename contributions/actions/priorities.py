@@ -1,0 +1,103 @@
+"""Declaring and retiring priorities."""
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from contributions.models import Priority, Probe
+from mosaic_site.errors import Refused
+from mosaic_site.ledger.chain import record
+from mosaic_site.members.models import User
+
+# Two for each of fit, select and sealed.
+FEWEST_PROBES = 6
+MOST_PROBES = 5000
+
+
+@dataclass(frozen=True)
+class ProbeText:
+    """`part` empty: drawn by lot at publication."""
+
+    prompt: str
+    answer: str
+    part: str = ""
+
+
+def split_parts(count: int, seed: int) -> list[str]:
+    """Which part each of `count` probes belongs to: 40 % fit, 20 % select, 40 % sealed.
+
+    Each part gets at least two where `count` >= 6. Drawn by lot, the same for the same seed.
+    """
+    select = max(2, round(count * 0.2))
+    fit = max(2, round((count - select) / 2))
+    parts = ["fit"] * fit + ["select"] * select
+    parts += ["sealed"] * (count - len(parts))
+    random.Random(seed).shuffle(parts)
+    return parts
+
+
+def priority_declare(
+    *,
+    owner: User,
+    statement: str,
+    why: str = "",
+    probes: Sequence[ProbeText],
+    once: uuid.UUID | None = None,
+) -> Priority:
+    """Publish a priority with its probes. Raises Refused for too few, too many or doubled ones."""
+    if len(probes) < FEWEST_PROBES:
+        raise Refused(
+            f"{len(probes)} probes are too few: bring at least {FEWEST_PROBES}, "
+            "so that two are left for each of tuning, choosing and the sealed test."
+        )
+    if len(probes) > MOST_PROBES:
+        raise Refused(f"{len(probes)} probes are too many: bring at most {MOST_PROBES}.")
+    seen: dict[str, int] = {}
+    for row, probe in enumerate(probes, start=1):
+        first = seen.setdefault(probe.prompt.casefold().strip(), row)
+        if first != row and not probe.part:
+            raise Refused(
+                f"Probes {first} and {row} ask the same question. Remove one of them: "
+                "otherwise a sealed probe could be known from an open one."
+            )
+    once = once or uuid.uuid4()
+    with transaction.atomic():
+        existing = Priority.objects.filter(once=once).first()
+        if existing is not None:
+            return existing
+        priority = Priority.objects.create(owner=owner, statement=statement, why=why, once=once)
+        parts = split_parts(len(probes), seed=once.int)
+        Probe.objects.bulk_create(
+            Probe(
+                priority=priority,
+                position=position,
+                prompt=probe.prompt,
+                answer=probe.answer,
+                part=probe.part or part,
+            )
+            for position, (probe, part) in enumerate(zip(probes, parts, strict=True), start=1)
+        )
+        record(
+            actor=owner,
+            action="priority.declared",
+            subject=priority,
+            data={"probes": len(probes)},
+        )
+    return priority
+
+
+def priority_retire(*, steward: User, priority: Priority, reason: str) -> Priority:
+    """Take a priority off the list. What was trained for it stays."""
+    if not reason.strip():
+        raise Refused("Give a public reason for retiring this priority.")
+    with transaction.atomic():
+        priority = Priority.objects.select_for_update().get(pk=priority.pk)
+        if priority.status == Priority.Status.RETIRED:
+            raise Refused("This priority is retired already.")
+        priority.status = Priority.Status.RETIRED
+        priority.save(update_fields=["status"])
+        record(actor=steward, action="priority.retired", subject=priority, reason=reason)
+    return priority

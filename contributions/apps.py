@@ -1,0 +1,29 @@
+from django.apps import AppConfig
+
+from mosaic_site.ledger import registry
+
+
+class ContributionsConfig(AppConfig):
+    name = "contributions"
+
+    def ready(self) -> None:
+        registry.register(
+            {
+                "priority.declared": "declared the priority",
+                "priority.retired": "retired the priority",
+                "dataset.uploaded": "uploaded",
+                "dataset.checked": "checked",
+                "dataset.rejected": "found errors in",
+                "dataset.described": "described the dataset",
+                "dataset.published": "published the dataset",
+                "base.registered": "registered the base",
+                "expert.submitted": "submitted the expert",
+                "expert.approved": "approved for training the expert",
+                "expert.returned": "returned the expert",
+                "expert.training": "began to train the expert",
+                "expert.eligible": "trained and evaluated the expert",
+                "expert.failed": "could not train the expert",
+                "expert.cancelled": "cancelled the training of the expert",
+                "expert.withdrawn": "withdrew the expert",
+            }
+        )

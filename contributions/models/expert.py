@@ -1,0 +1,104 @@
+import uuid
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from contributions.models.base import Base
+from contributions.models.dataset import DatasetVersion
+from contributions.models.priority import Priority
+from mosaic_site.lifecycle import Lifecycle
+
+EXPERT_LIFECYCLE = Lifecycle(
+    "expert",
+    {
+        "submitted": frozenset({"approved", "returned", "withdrawn"}),
+        "returned": frozenset({"submitted", "withdrawn"}),
+        "approved": frozenset({"training", "cancelled", "withdrawn"}),
+        "training": frozenset({"eligible", "failed", "cancelled"}),
+        "eligible": frozenset({"withdrawn"}),
+        "failed": frozenset({"approved", "withdrawn"}),
+        "cancelled": frozenset({"submitted", "withdrawn"}),
+        "withdrawn": frozenset(),
+    },
+)
+
+
+class ExpertQuerySet(models.QuerySet["Expert"]):
+    def with_people(self) -> "ExpertQuerySet":
+        return self.select_related("owner", "priority", "base")
+
+    def waiting(self) -> "ExpertQuerySet":
+        """What stewards must answer, the longest wait first."""
+        return self.filter(status=Expert.Status.SUBMITTED).order_by("submitted_at", "id")
+
+    def eligible(self) -> "ExpertQuerySet":
+        return self.filter(status=Expert.Status.ELIGIBLE)
+
+
+class Expert(models.Model):
+    """One LoRA adapter on a base: what it is for, what it learns from, and what became of it."""
+
+    class Status(models.TextChoices):
+        SUBMITTED = "submitted", "submitted"
+        RETURNED = "returned", "returned"
+        APPROVED = "approved", "approved"
+        TRAINING = "training", "training"
+        ELIGIBLE = "eligible", "eligible"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+        WITHDRAWN = "withdrawn", "withdrawn"
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="experts"
+    )
+    name = models.CharField(max_length=60)
+    purpose = models.TextField(max_length=600)
+    priority = models.ForeignKey(Priority, on_delete=models.PROTECT, related_name="experts")
+    base = models.ForeignKey(Base, on_delete=models.PROTECT, related_name="experts")
+    versions = models.ManyToManyField(DatasetVersion, related_name="experts")
+    # `training_workers.engine.Recipe` as JSON; only what differs from its defaults.
+    recipe = models.JSONField(default=dict, blank=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.SUBMITTED)
+    # The public reason of the last return, failure, cancellation or withdrawal.
+    status_reason = models.TextField(blank=True)
+    submitted_at = models.DateTimeField()
+    # Set once, when training succeeds: what a ballot binds itself to.
+    adapter_sha256 = models.CharField(max_length=64, blank=True)
+    adapter_bytes = models.PositiveBigIntegerField(default=0)
+    adapter_folder = models.CharField(max_length=240, blank=True)
+    tokens = models.PositiveBigIntegerField(default=0)
+    trained_at = models.DateTimeField(null=True, blank=True)
+    # {"own": {"n", "score", "low", "high", "base"}, "others": [{"priority", "statement", ...}]}
+    # on the fit and select probes.
+    evidence = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+
+    objects = ExpertQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="expert_name_once_per_owner"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=sorted(EXPERT_LIFECYCLE.states)),
+                name="expert_status_known",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="eligible")
+                | (models.Q(adapter_bytes__gt=0) & ~models.Q(adapter_sha256="")),
+                name="expert_eligible_has_adapter",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("contributions:expert_detail", args=[self.pk])
+
+    @property
+    def adapter_path(self) -> Path:
+        return Path(settings.MEDIA_ROOT) / self.adapter_folder

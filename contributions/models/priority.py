@@ -1,0 +1,83 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+
+class PriorityQuerySet(models.QuerySet["Priority"]):
+    def open(self) -> "PriorityQuerySet":
+        return self.filter(status=Priority.Status.OPEN)
+
+    def with_counts(self) -> "PriorityQuerySet":
+        """Adds `probe_count`, `expert_count`."""
+        return self.annotate(
+            probe_count=models.Count("probes", distinct=True),
+            expert_count=models.Count("experts", distinct=True),
+        )
+
+
+class Priority(models.Model):
+    """A need that a member states in a sentence, with probes that show whether it is met."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "open"
+        RETIRED = "retired", "retired"
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="priorities"
+    )
+    statement = models.CharField(max_length=200)
+    why = models.TextField(blank=True, max_length=2000)
+    status = models.CharField(max_length=10, choices=Status, default=Status.OPEN)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # The form's own number: a second click finds the first one's row.
+    once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+
+    objects = PriorityQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        verbose_name_plural = "priorities"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=["open", "retired"]), name="priority_status_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.statement
+
+    def get_absolute_url(self) -> str:
+        return reverse("contributions:priority_detail", args=[self.pk])
+
+
+class Probe(models.Model):
+    """One held-out example of a priority: a prompt and the answer that would satisfy.
+
+    `part`: strategies are tuned on *fit*, compared on *select*; *sealed* is scored once a release
+    and shown to nobody.
+    """
+
+    class Part(models.TextChoices):
+        FIT = "fit", "fit"
+        SELECT = "select", "select"
+        SEALED = "sealed", "sealed"
+
+    priority = models.ForeignKey(Priority, on_delete=models.CASCADE, related_name="probes")
+    position = models.PositiveIntegerField()
+    prompt = models.TextField()
+    answer = models.TextField()
+    part = models.CharField(max_length=10, choices=Part)
+
+    class Meta:
+        ordering = ["priority", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["priority", "position"], name="probe_position_once"),
+            models.CheckConstraint(
+                condition=models.Q(part__in=["fit", "select", "sealed"]), name="probe_part_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.prompt[:80]

@@ -1,0 +1,12 @@
+"""The Celery application: queues `default` (short work) and `gpu` (training and composing)."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mosaic_site.settings.local")
+
+app = Celery("mosaic")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.set_default()
+app.autodiscover_tasks()

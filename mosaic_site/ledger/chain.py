@@ -1,0 +1,90 @@
+"""Appending to the ledger, and proving it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from mosaic_site.ledger.models import Entry, Head
+from mosaic_site.ledger.registry import SENTENCES
+from mosaic_site.members.models import User
+
+def digest(body: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON (sorted keys, no spaces, UTF-8) of an entry's body."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def record(
+    *,
+    actor: User | None,
+    action: str,
+    subject: models.Model,
+    reason: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> Entry:
+    """Append one entry. Call it in the transaction that writes the row it speaks of.
+
+    `actor` None means the site itself (a worker, the clock). Raises KeyError for an action that
+    no app registered.
+    """
+    if action not in SENTENCES:
+        raise KeyError(f"ledger action {action!r} is not registered")
+    get_url = getattr(subject, "get_absolute_url", None)
+    with transaction.atomic():
+        Head.objects.get_or_create(id=1)
+        head = Head.objects.select_for_update().get(id=1)
+        entry = Entry(
+            sequence=head.sequence + 1,
+            at=timezone.now(),
+            actor=actor,
+            actor_name=actor.username if actor else "the site",
+            action=action,
+            subject_kind=subject._meta.label_lower,
+            subject_id=str(subject.pk),
+            subject_name=str(subject)[:240],
+            subject_url=get_url() if get_url else "",
+            reason=reason,
+            data=dict(data or {}),
+            previous=head.hash,
+        )
+        entry.hash = digest(entry.body())
+        entry.save(force_insert=True)
+        head.sequence, head.hash = entry.sequence, entry.hash
+        head.save()
+    return entry
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`broken` is the first sequence number that does not hold, or None."""
+
+    entries: int
+    head: str
+    broken: int | None
+    problem: str
+
+
+def verify() -> Verdict:
+    """Walk the whole chain: no gap, every hash right, and the head its last link."""
+    previous, count = "0" * 64, 0
+    for entry in Entry.objects.order_by("sequence").iterator():
+        count += 1
+        problem = ""
+        if entry.sequence != count:
+            problem = f"entry {count} is missing"
+        elif entry.previous != previous:
+            problem = "it does not follow the entry before it"
+        elif entry.hash != digest(entry.body()):
+            problem = "its content is not what was recorded"
+        if problem:
+            return Verdict(count, previous, count, problem)
+        previous = entry.hash
+    head = Head.objects.filter(id=1).first()
+    if head is not None and (head.sequence, head.hash) != (count, previous):
+        return Verdict(count, previous, count + 1, "entries at the end are missing")
+    return Verdict(count, previous, None, "")

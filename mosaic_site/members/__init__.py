@@ -1,0 +1,1 @@
+"""Who takes part: members, and the stewards among them."""

@@ -1,0 +1,32 @@
+"""Who may do what, where a role is enough to tell."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeAlias
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponseBase
+
+from mosaic_site.members.models import User
+
+P = ParamSpec("P")
+View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def member(request: HttpRequest) -> User:
+    """The signed-in person of a request that passed `login_required`."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def steward_required(view: View[P]) -> View[P]:
+    """Stewards only. To everybody else the page does not exist."""
+
+    @login_required
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not member(request).is_steward:
+            raise Http404("for stewards")
+        return view(request, *args, **kwargs)
+
+    return wrapped

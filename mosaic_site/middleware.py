@@ -1,0 +1,92 @@
+"""What every request passes through, beside Django's own."""
+
+from collections.abc import Callable
+
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.decorators import sync_only_middleware
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from mosaic_site.errors import Refused
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; "
+    "frame-ancestors 'none'; form-action 'self'"
+)
+# Where a steward without a second factor may still go: to set one up, or to leave.
+WITHOUT_MFA = ("/account/", "/static/", "/healthz")
+
+
+@sync_only_middleware
+def content_security_policy(get_response: GetResponse) -> GetResponse:
+    """No script, style or frame from anywhere but this site, and none inline."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        return response
+
+    return middleware
+
+
+@sync_only_middleware
+def upload_limit(get_response: GetResponse) -> GetResponse:
+    """Refuse a body over the limit before it is parsed, with the limit in the answer."""
+    limit: int = settings.MOSAIC_UPLOAD_LIMIT_BYTES
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        size = request.META.get("CONTENT_LENGTH") or "0"
+        # A form's own fields need a little room beside the file.
+        if size.isdigit() and int(size) > limit + 2**20:
+            context = {"size": int(size), "limit": limit}
+            return render(request, "413.html", context, status=413)
+        return get_response(request)
+
+    return middleware
+
+
+@sync_only_middleware
+def steward_needs_mfa(get_response: GetResponse) -> GetResponse:
+    """Outside the demo, a steward sets up a second factor before doing anything else."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        user = request.user
+        if (
+            not settings.MOSAIC_DEMO
+            and user.is_authenticated
+            and user.is_steward
+            and not request.path.startswith(WITHOUT_MFA)
+            and not is_mfa_enabled(user)
+        ):
+            messages.info(
+                request,
+                "Stewards sign in with a second factor. Set one up here, then go on.",
+            )
+            return redirect("mfa_activate_totp")
+        return get_response(request)
+
+    return middleware
+
+
+class RefusedMiddleware:
+    """Turn an action's refusal into its sentence, on the page the person came from."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, Refused):
+            return None
+        messages.error(request, str(error))
+        came_from = request.META.get("HTTP_REFERER", "")
+        if not url_has_allowed_host_and_scheme(came_from, {request.get_host()}):
+            came_from = "/"
+        return redirect(came_from)

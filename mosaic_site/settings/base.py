@@ -1,0 +1,152 @@
+"""What every installation shares. `local`, `test` and `production` add what differs."""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+
+env = environ.Env()
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+INSTALLED_APPS = [
+    "mosaic_site.apps.MosaicSiteConfig",
+    "mosaic_site.members",
+    "mosaic_site.ledger",
+    "contributions",
+    "governance",
+    "training_workers",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "channels",
+    "django_htmx",
+]
+
+# https://docs.djangoproject.com/en/5.2/topics/http/middleware/#middleware-ordering
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "mosaic_site.middleware.content_security_policy",
+    "mosaic_site.middleware.upload_limit",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "mosaic_site.middleware.steward_needs_mfa",
+    "mosaic_site.middleware.RefusedMiddleware",
+]
+
+ROOT_URLCONF = "mosaic_site.urls"
+ASGI_APPLICATION = "mosaic_site.asgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [REPOSITORY / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "mosaic_site.context.community",
+            ],
+        },
+    }
+]
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [REPOSITORY / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Uploads over 2.5 MB are spooled to disk, so a large file does not fill the web process's memory.
+# https://docs.djangoproject.com/en/5.2/ref/settings/#file-upload-max-memory-size
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+
+AUTH_USER_MODEL = "members.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_REDIRECT_URL = "home"
+LOGIN_URL = "account_login"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# https://docs.allauth.org/en/latest/account/configuration.html
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_LOGOUT_ON_GET = False
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_IGNORE_RESULT = True
+# Rows are the truth and `reconcile` sends again what was lost, so a publisher never waits for a
+# broker that is away. https://docs.celeryq.dev/en/stable/userguide/configuration.html
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Above the longest job, or Redis hands the message to a second worker.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 24 * 3600,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+}
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_BEAT_SCHEDULE = {
+    "contributions": {"task": "contributions.tasks.reconcile", "schedule": 10.0},
+    "governance": {"task": "governance.tasks.reconcile", "schedule": 2.0},
+    "training_workers": {"task": "training_workers.tasks.reconcile", "schedule": 5.0},
+}
+CELERY_TASK_ROUTES = {"training_workers.tasks.work": {"queue": "gpu"}}
+# A tick that could not run is worthless once the next one is due.
+CELERY_BEAT_MAX_LOOP_INTERVAL = 2
+
+MOSAIC_COMMUNITY = env.str("MOSAIC_COMMUNITY", "Mosaic")
+MOSAIC_DEMO = env.bool("MOSAIC_DEMO", False)
+MOSAIC_UPLOAD_LIMIT_BYTES = env.int("MOSAIC_UPLOAD_LIMIT_MIB", 200) * 2**20
+# A job whose worker has said nothing for this long is taken up by another.
+MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
+MOSAIC_JOB_ATTEMPTS = 3
+# Cap on the training seconds of a job's recipe; 0 means none.
+MOSAIC_DEVICE = env.str("MOSAIC_DEVICE", "")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": "structlog.stdlib.ProcessorFormatter",
+            "processor": "structlog.dev.ConsoleRenderer",
+            "foreign_pre_chain": [],
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+}

@@ -1,0 +1,15 @@
+"""Every address of the site. Each app names its own below its noun."""
+
+from django.urls import include, path
+
+from mosaic_site import home
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("healthz", home.healthz, name="healthz"),
+    path("account/", include("allauth.urls")),
+    path("ledger/", include("mosaic_site.ledger.urls")),
+    path("", include("contributions.urls")),
+    path("", include("governance.urls")),
+    path("", include("training_workers.urls")),
+]

@@ -1,0 +1,1 @@
+"""How the machine follows: jobs, training, composing, evaluating, serving."""

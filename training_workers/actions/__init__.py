@@ -1,0 +1,33 @@
+"""Every verb that changes jobs and releases. Nothing else writes these tables; none needs torch."""
+
+from training_workers.actions.jobs import (
+    job_acknowledge_cancel,
+    job_beat,
+    job_cancel,
+    job_claim_next,
+    job_fail,
+    job_finish,
+    job_report,
+)
+from training_workers.actions.reconciling import reconcile
+from training_workers.actions.releases import (
+    release_compose,
+    release_fail,
+    release_go_live,
+    release_roll_back,
+)
+
+__all__ = [
+    "job_acknowledge_cancel",
+    "job_beat",
+    "job_cancel",
+    "job_claim_next",
+    "job_fail",
+    "job_finish",
+    "job_report",
+    "reconcile",
+    "release_compose",
+    "release_fail",
+    "release_go_live",
+    "release_roll_back",
+]

@@ -1,0 +1,161 @@
+"""A job's way through the queue: claimed, reported on, finished, cancelled, taken up again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from contributions.actions import expert_begin_training, expert_cancel, expert_fail
+from contributions.models import Expert
+from mosaic_site import live
+from mosaic_site.errors import Refused
+from mosaic_site.ledger.chain import record
+from mosaic_site.members.models import User
+from training_workers.actions.releases import release_fail
+from training_workers.models import Job, JobEvent
+from training_workers.models.job import JOB_LIFECYCLE
+
+
+def _locked(job_id: int) -> Job:
+    return Job.objects.select_for_update().get(pk=job_id)
+
+
+def _say(job: Job, kind: str, data: Mapping[str, Any] | None = None) -> None:
+    """Append an event. The caller holds the row's lock and saves it."""
+    job.last_sequence += 1
+    JobEvent.objects.create(
+        job=job, sequence=job.last_sequence, kind=kind, data=dict(data or {}), at=timezone.now()
+    )
+    live.announce(f"job.{job.pk}")
+
+
+def _move(job: Job, target: str, *, reason: str = "") -> None:
+    JOB_LIFECYCLE.require(job.status, target)
+    job.status, job.reason = target, reason
+    if target in {Job.Status.DONE, Job.Status.FAILED, Job.Status.CANCELLED}:
+        job.finished_at = timezone.now()
+    _say(job, target, {"reason": reason} if reason else None)
+    job.save()
+    live.announce("jobs")
+
+
+def job_claim_next(*, worker: str) -> Job | None:
+    """Take the next job of the queue for a worker, or None where nothing waits.
+
+    Messages carry no job: whoever is free takes what has waited longest, so a message that comes
+    twice or never changes nothing.
+    """
+    with transaction.atomic():
+        job = Job.objects.in_queue_order().select_for_update(skip_locked=True, of=("self",)).first()
+        if job is None:
+            return None
+        job.attempt += 1
+        job.worker, job.heartbeat_at = worker, timezone.now()
+        job.started_at = job.started_at or timezone.now()
+        _move(job, Job.Status.RUNNING)
+        if job.expert is not None and job.expert.status == Expert.Status.APPROVED:
+            expert_begin_training(expert=job.expert)
+    return job
+
+
+def job_beat(*, job: Job) -> bool:
+    """Say that the worker lives. Returns whether the job is still this worker's to do.
+
+    False: somebody asked to cancel it, or it was given to another worker.
+    """
+    Job.objects.filter(pk=job.pk, attempt=job.attempt).update(heartbeat_at=timezone.now())
+    return Job.objects.filter(
+        pk=job.pk, attempt=job.attempt, status=Job.Status.RUNNING, cancel_requested=False
+    ).exists()
+
+
+def job_report(*, job: Job, kind: str, data: Mapping[str, Any]) -> None:
+    """Append an event; `progress` ones are also the job's newest progress."""
+    with transaction.atomic():
+        row = _locked(job.pk)
+        if row.attempt != job.attempt or row.status != Job.Status.RUNNING:
+            return
+        if kind == "progress":
+            row.progress = dict(data)
+        row.heartbeat_at = timezone.now()
+        _say(row, kind, data)
+        row.save(update_fields=["progress", "heartbeat_at", "last_sequence"])
+
+
+def job_finish(*, job: Job) -> None:
+    """The work is done. The caller writes its outcome in the same transaction."""
+    with transaction.atomic():
+        row = _locked(job.pk)
+        if row.attempt != job.attempt:
+            raise Refused("This job was given to another worker.")
+        _move(row, Job.Status.DONE)
+
+
+def job_fail(*, job: Job, reason: str) -> None:
+    """Give a job up, with a reason that its page and the ledger show."""
+    with transaction.atomic():
+        row = _locked(job.pk)
+        if row.attempt != job.attempt or not row.is_active:
+            return
+        _move(row, Job.Status.FAILED, reason=reason)
+        record(actor=None, action="job.failed", subject=row, reason=reason)
+        if row.expert is not None and row.expert.status == Expert.Status.TRAINING:
+            expert_fail(expert=row.expert, reason=reason)
+        if row.release is not None:
+            release_fail(release=row.release, reason=reason)
+
+
+def job_cancel(*, actor: User, job: Job, reason: str = "") -> Job:
+    """Ask for a job to be stopped. One that waits stops now; one that runs, at its next step."""
+    with transaction.atomic():
+        row = _locked(job.pk)
+        if not row.is_active:
+            raise Refused(f"This job is {row.status} already, so there is nothing to cancel.")
+        if row.kind != Job.Kind.TRAIN:
+            raise Refused("Composing a ratified release is not cancelled; roll back afterwards.")
+        if row.cancel_requested:
+            raise Refused("This job was asked to stop already; it does so at its next step.")
+        row.cancel_requested, row.cancelled_by = True, actor
+        row.cancel_reason = reason or f"{actor.display_name} cancelled it."
+        record(actor=actor, action="job.cancel_requested", subject=row, reason=reason)
+        if row.status == Job.Status.QUEUED:
+            _cancelled(row)
+        else:
+            _say(row, "cancel requested")
+            row.save()
+    return row
+
+
+def job_acknowledge_cancel(*, job: Job) -> None:
+    """The worker has stopped."""
+    with transaction.atomic():
+        row = _locked(job.pk)
+        if row.attempt == job.attempt and row.status == Job.Status.RUNNING and row.cancel_requested:
+            _cancelled(row)
+
+
+def _cancelled(row: Job) -> None:
+    _move(row, Job.Status.CANCELLED, reason=row.cancel_reason)
+    if row.expert is not None:
+        expert_cancel(actor=row.cancelled_by, expert=row.expert, reason=row.cancel_reason)
+
+
+def job_take_up_again(*, job_id: int, attempts: int) -> None:
+    """A worker fell silent: queue its job anew, or give it up after `attempts` beginnings."""
+    with transaction.atomic():
+        row = _locked(job_id)
+        if not Job.objects.silent().filter(pk=row.pk).exists():
+            return
+        if row.cancel_requested:
+            _cancelled(row)
+        elif row.attempt >= attempts:
+            job_fail(
+                job=row,
+                reason=f"The worker stopped without a word {row.attempt} times, most likely for "
+                "want of memory. An operator finds more in its log.",
+            )
+        else:
+            reason = f"The worker {row.worker} fell silent; the job goes on from its checkpoint."
+            _move(row, Job.Status.QUEUED, reason=reason)
+            record(actor=None, action="job.requeued", subject=row, reason=reason)

@@ -1,0 +1,48 @@
+"""The rows say what must be done; this sees to it that it is, whatever message was lost."""
+
+from celery import current_app
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from contributions.models import Expert
+from governance.models import Decision, Round
+from training_workers.actions.jobs import job_take_up_again
+from training_workers.actions.releases import release_compose
+from training_workers.models import Job
+
+WORK = "training_workers.tasks.work"
+
+
+def reconcile() -> None:
+    """Start what is approved or ratified, take up what fell silent, and wake the workers."""
+    for expert in Expert.objects.filter(status=Expert.Status.APPROVED).order_by("submitted_at"):
+        _queue_training(expert)
+    for decision in Decision.objects.filter(
+        round__status=Round.Status.RATIFIED, release__isnull=True
+    ).order_by("created_at"):
+        if decision.winner_ids:
+            release_compose(decision=decision)
+    for job_id in Job.objects.silent().values_list("pk", flat=True):
+        job_take_up_again(job_id=job_id, attempts=settings.MOSAIC_JOB_ATTEMPTS)
+    wake_workers()
+
+
+def _queue_training(expert: Expert) -> None:
+    try:
+        with transaction.atomic():
+            if not expert.jobs.active().exists():
+                Job.objects.create(kind=Job.Kind.TRAIN, expert=expert)
+    except IntegrityError:
+        # Another reconcile was quicker; the constraint lets one job be active.
+        return
+
+
+def wake_workers() -> None:
+    """See that the `gpu` queue holds at least one message for each job that waits."""
+    waiting = Job.objects.in_queue_order().count()
+    if not waiting:
+        return
+    with current_app.connection_for_write() as connection:
+        queue = connection.default_channel.queue_declare("gpu", passive=False, durable=True)
+    for _ in range(waiting - queue.message_count):
+        current_app.send_task(WORK)

@@ -1,0 +1,124 @@
+"""A release's way: composed, live, retired, live again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from contributions.models import Base, Expert
+from governance.models import Candidate, Decision
+from mosaic_site import live
+from mosaic_site.errors import Refused
+from mosaic_site.ledger.chain import record
+from mosaic_site.members.models import User
+from training_workers.models import Job, Release, ReleaseExpert
+from training_workers.models.release import RELEASE_LIFECYCLE
+
+
+def release_compose(*, decision: Decision) -> Release:
+    """Queue the composition of a ratified decision's winners. A second call finds the first's."""
+    with transaction.atomic():
+        existing = Release.objects.filter(decision=decision).first()
+        if existing is not None:
+            return existing
+        candidates = {
+            candidate.pk: candidate
+            for candidate in Candidate.objects.filter(pk__in=decision.winner_ids).select_related(
+                "expert"
+            )
+        }
+        winners = [candidates[pk] for pk in decision.winner_ids]
+        base = winners[0].expert.base if winners else Base.objects.get(active=True)
+        newest = Release.objects.aggregate(newest=Max("number"))["newest"] or 0
+        release = Release.objects.create(number=newest + 1, decision=decision, base=base)
+        ReleaseExpert.objects.bulk_create(
+            ReleaseExpert(
+                release=release, expert=winner.expert, adapter_sha256=winner.adapter_sha256
+            )
+            for winner in winners
+            if winner.expert.status == Expert.Status.ELIGIBLE
+        )
+        Job.objects.create(kind=Job.Kind.COMPOSE, release=release)
+        record(
+            actor=None,
+            action="release.composing",
+            subject=release,
+            data={"experts": {w.expert.name: w.adapter_sha256 for w in winners}},
+        )
+        live.announce("releases")
+    return release
+
+
+def _switch(release: Release) -> None:
+    """Make one release live and retire the one before it. The caller holds the transaction."""
+    for other in Release.objects.select_for_update().live().exclude(pk=release.pk):
+        other.status = Release.Status.RETIRED
+        other.save(update_fields=["status"])
+        record(actor=None, action="release.retired", subject=other)
+    release.status, release.live_at = Release.Status.LIVE, timezone.now()
+    release.save()
+    live.announce("releases")
+
+
+def release_go_live(
+    *,
+    release: Release,
+    strategy: str,
+    strategy_folder: str,
+    report: Mapping[str, Any],
+    credits: Mapping[int, float],
+) -> Release:
+    """Keep what the workers composed, and switch to it. `credits`: expert's key -> share."""
+    with transaction.atomic():
+        release = Release.objects.select_for_update().get(pk=release.pk)
+        RELEASE_LIFECYCLE.require(release.status, Release.Status.LIVE)
+        release.strategy, release.strategy_folder = strategy, strategy_folder
+        release.report = dict(report)
+        for member in release.members.all():
+            member.credit = credits.get(member.expert_id, 0.0)
+            member.save(update_fields=["credit"])
+        _switch(release)
+        record(
+            actor=None, action="release.live", subject=release, data={"strategy": strategy}
+        )
+    return release
+
+
+def release_roll_back(*, steward: User, release: Release, reason: str) -> Release:
+    """Make an earlier release live again."""
+    if not reason.strip():
+        raise Refused("Give a public reason for rolling back.")
+    with transaction.atomic():
+        release = Release.objects.select_for_update().get(pk=release.pk)
+        if release.status != Release.Status.RETIRED:
+            raise Refused(f"Release {release.number} is {release.status}; only a retired one can.")
+        _switch(release)
+        record(actor=steward, action="release.rolled_back", subject=release, reason=reason)
+    return release
+
+
+def release_fail(*, release: Release, reason: str) -> Release:
+    with transaction.atomic():
+        release = Release.objects.select_for_update().get(pk=release.pk)
+        RELEASE_LIFECYCLE.require(release.status, Release.Status.FAILED)
+        release.status, release.status_reason = Release.Status.FAILED, reason
+        release.save(update_fields=["status", "status_reason"])
+        record(actor=None, action="release.failed", subject=release, reason=reason)
+        live.announce("releases")
+    return release
+
+
+def release_retry(*, steward: User, release: Release) -> Release:
+    """Compose a failed release again."""
+    with transaction.atomic():
+        release = Release.objects.select_for_update().get(pk=release.pk)
+        RELEASE_LIFECYCLE.require(release.status, Release.Status.COMPOSING)
+        release.status, release.status_reason = Release.Status.COMPOSING, ""
+        release.save(update_fields=["status", "status_reason"])
+        Job.objects.create(kind=Job.Kind.COMPOSE, release=release)
+        record(actor=steward, action="release.composing", subject=release)
+        live.announce("releases")
+        live.nudge("training_workers")
+    return release

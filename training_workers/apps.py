@@ -1,0 +1,21 @@
+from django.apps import AppConfig
+
+from mosaic_site.ledger import registry
+
+
+class TrainingWorkersConfig(AppConfig):
+    name = "training_workers"
+
+    def ready(self) -> None:
+        registry.register(
+            {
+                "job.requeued": "took up again the job",
+                "job.failed": "gave up the job",
+                "job.cancel_requested": "asked to cancel the job",
+                "release.composing": "began to compose",
+                "release.live": "made live",
+                "release.retired": "retired",
+                "release.failed": "could not compose",
+                "release.rolled_back": "rolled back to",
+            }
+        )

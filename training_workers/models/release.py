@@ -1,0 +1,88 @@
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from contributions.models import Base, Expert
+from governance.models import Decision
+from mosaic_site.lifecycle import Lifecycle
+
+RELEASE_LIFECYCLE = Lifecycle(
+    "release",
+    {
+        "composing": frozenset({"live", "failed"}),
+        "live": frozenset({"retired"}),
+        "retired": frozenset({"live"}),
+        "failed": frozenset({"composing"}),
+    },
+)
+
+
+class ReleaseQuerySet(models.QuerySet["Release"]):
+    def live(self) -> "ReleaseQuerySet":
+        return self.filter(status=Release.Status.LIVE)
+
+
+class Release(models.Model):
+    """An immutable composed model: a decision, its experts by hash, a strategy and a report."""
+
+    class Status(models.TextChoices):
+        COMPOSING = "composing", "composing"
+        LIVE = "live", "live"
+        RETIRED = "retired", "retired"
+        FAILED = "failed", "failed"
+
+    number = models.PositiveIntegerField(unique=True)
+    decision = models.OneToOneField(Decision, on_delete=models.PROTECT, related_name="release")
+    base = models.ForeignKey(Base, on_delete=models.PROTECT, related_name="releases")
+    status = models.CharField(max_length=10, choices=Status, default=Status.COMPOSING)
+    status_reason = models.TextField(blank=True)
+    strategy = models.CharField(max_length=40, blank=True)
+    # The fitted strategy's folder, below MEDIA_ROOT.
+    strategy_folder = models.CharField(max_length=240, blank=True)
+    report = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    live_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ReleaseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=sorted(RELEASE_LIFECYCLE.states)),
+                name="release_status_known",
+            ),
+            models.UniqueConstraint(
+                fields=["status"], condition=models.Q(status="live"), name="release_one_live"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"release {self.number}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("training_workers:release_detail", args=[self.number])
+
+    @property
+    def strategy_path(self) -> Path:
+        return Path(settings.MEDIA_ROOT) / self.strategy_folder
+
+
+class ReleaseExpert(models.Model):
+    """One expert of a release, by the hash of its adapter, and its credit there (0 to 1)."""
+
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="members")
+    expert = models.ForeignKey(Expert, on_delete=models.PROTECT, related_name="memberships")
+    adapter_sha256 = models.CharField(max_length=64)
+    credit = models.FloatField(default=0.0)
+
+    class Meta:
+        ordering = ["release", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["release", "expert"], name="release_expert_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.expert} in {self.release}"
