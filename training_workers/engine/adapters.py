@@ -1,0 +1,134 @@
+"""Adapters on disk: plain LoRA in the layout of PEFT, as safetensors and a small JSON config."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from training_workers.engine.bases import Base, sha256_of_files
+
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+PREFIX = "base_model.model."
+
+
+class AdapterError(Exception):
+    """An adapter does not fit the base or is damaged; the message says why."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA whose scaling is 1: the update of a layer is B @ A.
+
+    `tensors` has `<layer>.lora_A.weight` (rank, inputs) and `<layer>.lora_B.weight`
+    (outputs, rank) under PEFT's prefix.
+    """
+
+    rank: int
+    tensors: dict[str, Tensor]
+
+    @property
+    def layers(self) -> list[str]:
+        return sorted({_layer(name) for name in self.tensors})
+
+    def config(self) -> LoraConfig:
+        """The PEFT configuration that makes room for this adapter."""
+        return LoraConfig(
+            task_type="CAUSAL_LM",
+            r=self.rank,
+            lora_alpha=self.rank,
+            lora_dropout=0.0,
+            target_modules=self.layers,
+            inference_mode=True,
+        )
+
+
+def adapter_sha256(folder: Path) -> str:
+    """Hex SHA-256 of an adapter: its config and its weights."""
+    return sha256_of_files([folder / CONFIG, folder / WEIGHTS])
+
+
+def write_adapter(folder: Path, tensors: Mapping[str, Tensor], scaling: float, base: Base) -> None:
+    """Write a LoRA atomically, with `scaling` folded into B so that the scaling is 1."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folded = {
+        name: (tensor * scaling if ".lora_B." in name else tensor).float().cpu().contiguous()
+        for name, tensor in tensors.items()
+    }
+    rank = next(len(tensor) for name, tensor in folded.items() if ".lora_A." in name)
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": Path(base.source).name,
+        "r": rank,
+        "lora_alpha": rank,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "target_modules": sorted({_layer(name) for name in folded}),
+        "inference_mode": True,
+    }
+    # One metadata key only: the order of several is not fixed, and the hash must be.
+    save_file(folded, folder / f"{WEIGHTS}.tmp", metadata={"base_sha256": base.sha256})
+    os.replace(folder / f"{WEIGHTS}.tmp", folder / WEIGHTS)
+    (folder / f"{CONFIG}.tmp").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    os.replace(folder / f"{CONFIG}.tmp", folder / CONFIG)
+
+
+def read_adapter(folder: Path, base: Base) -> Adapter:
+    """Read an adapter and check it against `base`: layers, shapes, scaling, finite numbers.
+
+    Raises AdapterError.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            made_for = (file.metadata() or {}).get("base_sha256", base.sha256)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, SafetensorError) as error:
+        raise AdapterError(f"The adapter cannot be read: {error}") from error
+    if made_for != base.sha256:
+        raise AdapterError("The adapter was trained on another base.")
+    if config.get("peft_type") != "LORA" or config.get("lora_alpha") != config.get("r"):
+        raise AdapterError("The adapter is not a plain LoRA with scaling 1.")
+    rank = int(config["r"])
+    _check_shapes(tensors, rank, base.model)
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise AdapterError(f"{name} holds numbers that are not finite.")
+    return Adapter(rank, tensors)
+
+
+def _layer(name: str) -> str:
+    """The base's layer that a tensor of an adapter belongs to."""
+    return name.removeprefix(PREFIX).rsplit(".lora_", 1)[0]
+
+
+def _check_shapes(tensors: Mapping[str, Tensor], rank: int, model: Any) -> None:
+    layers = dict(model.named_modules())
+    if not tensors:
+        raise AdapterError("The adapter has no weights.")
+    for name in tensors:
+        layer = layers.get(_layer(name))
+        if layer is None or not hasattr(layer, "weight") or layer.weight.ndim != 2:
+            raise AdapterError(f"The base has no layer for {name}.")
+        outputs, inputs = layer.weight.shape
+        if not isinstance(layer, torch.nn.Linear):
+            outputs, inputs = inputs, outputs  # GPT-2's Conv1D keeps its weight transposed
+        expected = {
+            f"{PREFIX}{_layer(name)}.lora_A.weight": (rank, inputs),
+            f"{PREFIX}{_layer(name)}.lora_B.weight": (outputs, rank),
+        }
+        if name not in expected:
+            raise AdapterError(f"{name} is not a weight of a plain LoRA.")
+        for part, shape in expected.items():
+            if part not in tensors:
+                raise AdapterError(f"{part} is missing.")
+            if tuple(tensors[part].shape) != shape:
+                raise AdapterError(f"{part} has shape {tuple(tensors[part].shape)}, not {shape}.")

@@ -1,0 +1,90 @@
+"""Paired bootstrap over items, stratified by priority, and McNemar's exact test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and its bootstrap interval (percentiles, 95 %)."""
+
+    score: float
+    low: float
+    high: float
+
+
+class Bootstrap:
+    """Resampled means of several models on the same items.
+
+    `right` is (items, models), `groups` the priority of each item. Each resample draws, within
+    every priority, as many items as there are, the same ones for all models (Efron & Tibshirani
+    1993, ch. 8 and 13). Priorities weigh as `weights` says, by their number of items if None.
+    """
+
+    def __init__(
+        self,
+        right: NDArray[np.float64],
+        groups: Sequence[str],
+        weights: Mapping[str, float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        random = np.random.default_rng(seed)
+        of_group = np.array(groups)
+        names = sorted(set(groups))
+        sizes = {name: float((of_group == name).sum()) for name in names}
+        shares = sizes if weights is None else {n: weights.get(n, 0.0) for n in names}
+        if sum(shares.values()) == 0:
+            shares = dict.fromkeys(names, 1.0)
+        total = sum(shares.values())
+        self.means: dict[str, NDArray[np.float64]] = {}
+        self.resampled: dict[str, NDArray[np.float64]] = {}
+        for name in names:
+            rows = right[of_group == name]
+            counts = random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), RESAMPLES)
+            self.means[name] = rows.mean(axis=0)
+            self.resampled[name] = counts @ rows / len(rows)
+        self.mean = sum(self.means[n] * (shares[n] / total) for n in names)
+        self.overall = sum(self.resampled[n] * (shares[n] / total) for n in names)
+
+    def score(self, model: int, group: str | None = None) -> Estimate:
+        """The mean of a model (by column), on one priority or on all."""
+        means = self.mean if group is None else self.means[group]
+        resampled = self.overall if group is None else self.resampled[group]
+        return _estimate(float(means[model]), resampled[:, model])
+
+    def difference(self, model: int, other: int, group: str | None = None) -> Estimate:
+        """By how much the mean of `model` exceeds that of `other`, on the same items."""
+        means = self.mean if group is None else self.means[group]
+        resampled = self.overall if group is None else self.resampled[group]
+        return _estimate(
+            float(means[model] - means[other]), resampled[:, model] - resampled[:, other]
+        )
+
+    def standard_error(self, model: int, other: int) -> float:
+        """Of the difference over all priorities."""
+        return float((self.overall[:, model] - self.overall[:, other]).std(ddof=1))
+
+
+def _estimate(score: float, resampled: NDArray[np.float64]) -> Estimate:
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    return Estimate(score, float(low), float(high))
+
+
+def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> float:
+    """Two-sided exact p of McNemar's test that two models are right equally often.
+
+    Given n items on which just one is right, the count of either is Binomial(n, 1/2).
+    """
+    only_one = sum(a and not b for a, b in zip(one, other, strict=True))
+    only_other = sum(b and not a for a, b in zip(one, other, strict=True))
+    n = only_one + only_other
+    tail: int = sum(comb(n, k) for k in range(min(only_one, only_other) + 1))
+    return min(1.0, 2 * tail / 2**n)

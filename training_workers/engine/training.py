@@ -1,0 +1,297 @@
+"""Training an expert: a LoRA adapter on a frozen base, resumable and cancellable."""
+
+import hashlib
+import json
+import random
+import resource
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from training_workers.engine.adapters import WEIGHTS, adapter_sha256, write_adapter
+from training_workers.engine.bases import Base
+from training_workers.engine.checkpoints import Checkpoint
+from training_workers.engine.data import Encoded, Example, encode_examples
+
+
+class TrainingError(Exception):
+    """Training cannot go on; the message says why."""
+
+
+class Cancelled(Exception):
+    """Training was asked to stop, and did."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    An expert reads its rows `passes` times, but no more than `max_tokens` tokens, and always at
+    least once: a small dataset is read often, a large one as long as the budget lasts. None lifts
+    the cap. The learning rate rises for a twentieth of the steps and falls linearly to zero.
+    """
+
+    rank: int = 32
+    alpha: int = 64
+    learning_rate: float = 3e-3
+    batch_size: int = 24
+    passes: int = 20
+    max_tokens: int | None = 240_000
+    seed: int = 0
+
+    def validate(self) -> None:
+        """Raise ValueError if a number is out of its range."""
+        for name, low, high in (
+            ("rank", 1, 512),
+            ("alpha", 1, 2048),
+            ("batch_size", 1, 1024),
+            ("passes", 1, 1000),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must be between {low} and {high}.")
+        if not 0 < self.learning_rate <= 0.1:
+            raise ValueError("learning_rate must be above 0 and at most 0.1.")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError("max_tokens must be at least 1.")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+        """A valid recipe from JSON; what is not given keeps its default. Raises ValueError."""
+        known = {field.name: field.default for field in fields(cls)}
+        for name, value in values.items():
+            if name not in known:
+                raise ValueError(f"A recipe has no {name}.")
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if name == "max_tokens" and value is None:
+                continue
+            if not number or (name != "learning_rate" and int(value) != value):
+                raise ValueError(f"{name} must be a number.")
+        recipe = cls(
+            **{
+                name: value if name == "learning_rate" or value is None else int(value)
+                for name, value in values.items()
+            }
+        )
+        recipe.validate()
+        return recipe
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands; `loss` in nats a token, `memory_mib` the peak so far."""
+
+    step: int
+    steps: int
+    loss: float
+    tokens: int
+    tokens_per_second: float
+    seconds_left: float
+    memory_mib: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished adapter; `tokens` are those read, padding not counted."""
+
+    sha256: str
+    size_bytes: int
+    tokens: int
+    seconds: float
+    steps: int
+    final_loss: float
+    losses: list[tuple[int, float]]
+
+
+def train_adapter(
+    base: Base,
+    examples: Sequence[Example],
+    recipe: Recipe,
+    *,
+    out: Path,
+    work: Path,
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+    checkpoint_every_seconds: float = 5.0,
+    threads: int = 1,
+) -> Trained:
+    """Train an adapter on `examples` and write it to `out`.
+
+    Checkpoints go to `work`; a second call with the same base, examples and recipe goes on from
+    the last one, with the losses that an unbroken run would have had. `should_stop` is asked
+    before every step. `base` stays as it was. Raises Cancelled, TrainingError, ValueError.
+    """
+    recipe.validate()
+    if not examples:
+        raise TrainingError("There are no examples to train on.")
+    with _torch_settings(threads, recipe.seed):
+        model = get_peft_model(
+            base.twin(),
+            LoraConfig(
+                task_type="CAUSAL_LM",
+                r=recipe.rank,
+                lora_alpha=recipe.alpha,
+                lora_dropout=0.0,
+                target_modules="all-linear",
+            ),
+        )
+        trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        optimizer = torch.optim.AdamW(
+            trainable.values(), lr=recipe.learning_rate, weight_decay=0.0, fused=True
+        )
+        encoded = encode_examples(base.tokenizer, examples, base.context_length)
+        steps = planned_steps(encoded, recipe)
+        fingerprint = _fingerprint(base, examples, recipe)
+        checkpoint = Checkpoint.resume(work, fingerprint, trainable, optimizer)
+        began = saved = time.monotonic() - checkpoint.seconds
+        for step, batch in enumerate(planned_batches(encoded, recipe, steps), start=1):
+            if step <= checkpoint.step:
+                continue
+            if should_stop():
+                raise Cancelled
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * pace(step, steps)
+            loss = answer_loss(base, model, batch)
+            if not isfinite(loss_value := loss.item()):
+                raise TrainingError(
+                    f"The loss is no longer a number at step {step}; try a lower learning rate."
+                )
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(trainable.values(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            now = time.monotonic()
+            checkpoint.record(step, loss_value, sum(len(one.ids) for one in batch), now - began)
+            if now - saved >= checkpoint_every_seconds:
+                checkpoint.save(trainable, optimizer)
+                saved = now
+            on_progress(_progress(checkpoint, steps))
+        tensors = {name.replace(".default", ""): p.detach() for name, p in trainable.items()}
+        write_adapter(out, tensors, recipe.alpha / recipe.rank, base)
+    checkpoint.discard()
+    last = [loss for _, loss in checkpoint.losses[-10:]]
+    return Trained(
+        sha256=adapter_sha256(out),
+        size_bytes=(out / WEIGHTS).stat().st_size,
+        tokens=checkpoint.tokens,
+        seconds=checkpoint.seconds,
+        steps=steps,
+        final_loss=sum(last) / len(last),
+        losses=checkpoint.losses,
+    )
+
+
+def planned_steps(encoded: Sequence[Encoded], recipe: Recipe) -> int:
+    """Batches that the recipe's passes and token budget come to."""
+    batches_a_pass = -(-len(encoded) // recipe.batch_size)
+    passes = float(recipe.passes)
+    if recipe.max_tokens is not None:
+        tokens_a_pass = sum(len(one.ids) for one in encoded)
+        passes = max(1.0, min(passes, recipe.max_tokens / tokens_a_pass))
+    return round(passes * batches_a_pass)
+
+
+def planned_batches(
+    encoded: Sequence[Encoded], recipe: Recipe, steps: int
+) -> Iterator[list[Encoded]]:
+    """`steps` batches of rows of like length, in an order that the seed alone decides."""
+    done = 0
+    for reading in range(steps):
+        order = random.Random(f"{recipe.seed} {reading}")
+        rows = list(encoded)
+        order.shuffle(rows)
+        window = 16 * recipe.batch_size
+        for start in range(0, len(rows), window):
+            rows[start : start + window] = sorted(
+                rows[start : start + window], key=lambda one: len(one.ids)
+            )
+        starts = list(range(0, len(rows), recipe.batch_size))
+        order.shuffle(starts)
+        for start in starts[: steps - done]:
+            yield rows[start : start + recipe.batch_size]
+        done += len(starts)
+        if done >= steps:
+            return
+
+
+def pace(step: int, steps: int) -> float:
+    """The share of the peak learning rate at `step` (from 1): up for 5 %, then down to zero."""
+    warmup = max(1.0, 0.05 * steps)
+    return min(step / warmup, (steps + 1 - step) / (steps + 1 - warmup), 1.0)
+
+
+def answer_loss(base: Base, model: Any, batch: Sequence[Encoded]) -> Tensor:
+    """Mean next-token loss, in nats, over the answers of `batch`.
+
+    Rows are padded on the left, so that all answers end in the last column and the vocabulary
+    is scored for these columns only.
+    """
+    longest = max(len(one.ids) for one in batch)
+    answer = max(one.answer_length for one in batch)
+    ids = torch.full((len(batch), longest), base.tokenizer.pad_token_id)
+    mask = torch.zeros_like(ids)
+    counted = torch.zeros(len(batch), answer)
+    for row, one in enumerate(batch):
+        ids[row, longest - len(one.ids) :] = torch.tensor(one.ids)
+        mask[row, longest - len(one.ids) :] = 1
+        counted[row, answer - one.answer_length :] = 1
+    ids, counted = ids.to(base.device), counted.to(base.device)
+    inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
+    if not mask.all():
+        inputs["attention_mask"] = mask.to(base.device)
+        if base.accepts("position_ids"):
+            inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0).to(base.device)
+    if base.accepts("logits_to_keep"):
+        inputs["logits_to_keep"] = answer + 1
+    logits = model(**inputs).logits[:, -answer - 1 : -1].float()
+    losses = cross_entropy(
+        logits.flatten(0, 1), ids[:, -answer:].flatten(), reduction="none"
+    ).view_as(counted)
+    return (losses * counted).sum() / counted.sum()
+
+
+@contextmanager
+def _torch_settings(threads: int, seed: int) -> Iterator[None]:
+    """Own threads and random state, both given back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fingerprint(base: Base, examples: Sequence[Example], recipe: Recipe) -> str:
+    """Names the run that a checkpoint belongs to."""
+    rows = [(example.prompt, example.completion) for example in examples]
+    text = json.dumps([base.sha256, recipe.to_dict(), rows])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _progress(checkpoint: Checkpoint, steps: int) -> Progress:
+    if torch.cuda.is_available():
+        memory = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return Progress(
+        step=checkpoint.step,
+        steps=steps,
+        loss=checkpoint.losses[-1][1],
+        tokens=checkpoint.tokens,
+        tokens_per_second=checkpoint.tokens / checkpoint.seconds,
+        seconds_left=checkpoint.seconds / checkpoint.step * (steps - checkpoint.step),
+        memory_mib=memory,
+    )
