@@ -1,16 +1,27 @@
 """The only way a view, a consumer or the API gets an object. What is not yours does not exist."""
 
+from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from mosaic_site.members.models import User
 from training_workers.models import Job, Release
+from training_workers.models.release import ReleaseQuerySet
+
+Person = User | AnonymousUser
 
 
 def job_for_anyone(pk: int) -> Job:
     """Training is public, like the expert that asks for it."""
     jobs = Job.objects.select_related("expert", "expert__owner", "release")
     return get_object_or_404(jobs, pk=pk)
+
+
+def may_cancel(person: Person, job: Job) -> bool:
+    """The expert's owner and the stewards, as long as there is training to stop."""
+    if not isinstance(person, User) or job.expert is None or not job.is_active:
+        return False
+    return person.is_steward or job.expert.owner_id == person.pk
 
 
 def job_controlled_by(person: User, pk: int) -> Job:
@@ -22,6 +33,12 @@ def job_controlled_by(person: User, pk: int) -> Job:
     return job
 
 
+def releases_for_anyone() -> ReleaseQuerySet:
+    """With what a mosaic is drawn from: the members, their experts and whose they are."""
+    return Release.objects.select_related("decision__round", "base").prefetch_related(
+        "members__expert__owner"
+    )
+
+
 def release_for_anyone(number: int) -> Release:
-    releases = Release.objects.select_related("decision", "decision__round", "base")
-    return get_object_or_404(releases, number=number)
+    return get_object_or_404(releases_for_anyone(), number=number)

@@ -80,9 +80,7 @@ def release_go_live(
             member.credit = credits.get(member.expert_id, 0.0)
             member.save(update_fields=["credit"])
         _switch(release)
-        record(
-            actor=None, action="release.live", subject=release, data={"strategy": strategy}
-        )
+        record(actor=None, action="release.live", subject=release, data={"strategy": strategy})
     return release
 
 

@@ -10,8 +10,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from training_workers.engine.corpus import Corpus, Lexicon
+from training_workers.engine.corpus import Corpus
 from training_workers.engine.data import Encoded, encode_example
+from training_workers.engine.lexicon import Lexicon
 from training_workers.engine.muon import Muon
 
 VOCABULARY = 2048
@@ -124,7 +125,7 @@ def build(
         for optimizer, peak in zip(optimizers, peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * pace
         loss = loss_of(model, batch, int(tokenizer.pad_token_id))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()

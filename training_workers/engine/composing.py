@@ -6,18 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training_workers.engine.neighbours import (
+    Features,
+    choose_columns,
+    nearest,
+    shrunken_scores,
+)
 from training_workers.engine.resampling import Bootstrap, Estimate
 from training_workers.engine.routing import (
     BASE,
     BestSingle,
     DevTable,
-    Features,
     Nearest,
     Strategy,
-    choose_columns,
-    nearest,
     priority_means,
-    shrunken_scores,
 )
 
 FOLDS = 5

@@ -6,173 +6,17 @@ does what to which thing, which words belong together, and that the answer stand
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from training_workers.engine.data import Example
-
-FOLDER = Path(__file__).parent
-
-
-def _sections(path: Path) -> dict[str, list[str]]:
-    """Read `[heading]` sections of lines; `#` opens a comment."""
-    sections: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            lines = sections.setdefault(line.strip("[] "), [])
-        elif line and not line.startswith("#"):
-            lines.append(line)
-    return sections
-
-
-def _words(text: str) -> list[str]:
-    return [word.replace("-", " ") for word in text.split()]
-
-
-@dataclass(frozen=True)
-class Topic:
-    """Words that are said together."""
-
-    name: str
-    things: list[str]
-    deeds: list[str]
-    traits: list[str]
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """The words of the corpus and how they are related."""
-
-    topics: list[Topic]
-    synonyms: dict[str, list[str]]
-    opposites: list[tuple[str, str]]
-    kinds: dict[str, list[str]]
-    names: list[str]
-    numbers: list[str]
-    function: list[str]
-
-    @classmethod
-    def read(cls) -> "Lexicon":
-        topics = []
-        for name, lines in _sections(FOLDER / "lexicon.txt").items():
-            parts = dict(line.split(": ", 1) for line in lines)
-            words = (_words(parts[part]) for part in ("things", "deeds", "traits"))
-            topics.append(Topic(name, *words))
-        relations = _sections(FOLDER / "relations.txt")
-        opposites = [line.split() for line in relations["opposites"]]
-        kinds = (line.split(": ", 1) for line in relations["kinds"])
-        return cls(
-            topics=topics,
-            synonyms={line.split()[0]: _words(line) for line in relations["synonyms"]},
-            opposites=[(one, other) for one, other in opposites],
-            kinds={kind: members.split() for kind, members in kinds},
-            names=" ".join(relations["names"]).split(),
-            numbers=" ".join(relations["numbers"]).split(),
-            function=" ".join(relations["function"]).split(),
-        )
-
-
-DEED_REQUESTS = (
-    """
-i need to {deed} {thing}|can you {deed} {thing} for me|could you {deed} {thing}
-please {deed} {thing}|how do i {deed} {thing}|how can i {deed} {thing}|help me {deed} {thing}
-i would like to {deed} {thing}|i want to {deed} {thing}|what is the best way to {deed} {thing}
-is it possible to {deed} {thing}|let's {deed} {thing}|i want you to {deed} {thing}|{deed} {thing}
-tell me how to {deed} {thing}|where can i {deed} {thing}|when should i {deed} {thing}
-why can't i {deed} {thing}|i have to {deed} {thing}|would you {deed} {thing}|{thing} {deed}
-do you know how to {deed} {thing}|what do i need to {deed} {thing}|i am trying to {deed} {thing}
-show me how to {deed} {thing}|i was wondering if you could {deed} {thing}|will you {deed} {thing}
-what are the steps to {deed} {thing}|i'd like you to {deed} {thing}|i can't {deed} {thing}
-my friend asked me to {deed} {thing}|it is time to {deed} {thing}|should i {deed} {thing}
-go ahead and {deed} {thing}|am i able to {deed} {thing}|{thing} is something i must {deed}
-""".replace("\n", "|")
-    .strip("|")
-    .split("|")
-)
-
-FACT_REQUESTS = {
-    "cost": "how much is {thing}|what does {thing} cost|what is the price of {thing}|"
-    "how expensive is {thing}|how much do i pay for {thing}|what would {thing} set me back",
-    "time": "when is {thing}|what time is {thing}|how long does {thing} take|"
-    "when will {thing} be here|how soon is {thing}|at what hour is {thing}",
-    "location": "where is {thing}|where did {thing} go|can you find {thing}|i can't find {thing}|"
-    "what is the location of {thing}|in which place is {thing}|i lost {thing} where is it",
-    "amount": "how many of {thing} are there|how much of {thing} is left|what number of {thing}|"
-    "count {thing} for me|do i have enough of {thing}|is there any of {thing} left",
-    "reason": "why is {thing} {trait}|what is the reason for {thing}|how come {thing} is {trait}|"
-    "what made {thing} so {trait}|explain why {thing} is {trait}",
-    "person": "who has {thing}|who made {thing}|whose is {thing}|who is {thing} for|"
-    "which person owns {thing}|who takes care of {thing}|who do i ask about {thing}",
-    "state": "how is {thing}|is {thing} {trait}|is {thing} still {trait}|how {trait} is {thing}|"
-    "what is the status of {thing}|does {thing} look {trait}|what is {thing} like",
-    "meaning": "what is {thing}|what does {thing} mean|define {thing}|explain {thing} to me|"
-    "what do you call {thing}|give me the definition of {thing}",
-    "problem": "{thing} is broken|{thing} does not work|something is wrong with {thing}|"
-    "there is a problem with {thing}|i have trouble with {thing}|what happened to {thing}",
-    "list": "what {thing} are there|show all of {thing}|read me the list of {thing}|"
-    "what kinds of {thing} do you have|which {thing} can i choose|list every {thing}",
-    "advice": "which {thing} is best|what {thing} do you recommend|any ideas for {thing}|"
-    "suggest a {trait} {thing}|what is a good {thing}|is {thing} any good",
-}
-
-OPENINGS = (
-    """
-hey|hi|hello|okay|so|well|excuse me|quick question|good morning|i have a question|listen|please
-i am at the {thing}|i just saw the {thing}|my {person} is here|i am {trait}|thanks|one more thing
-i forgot|sorry|now|i think the {thing} is {trait}|we are going to {city}|it is {day}|oh|yes
-""".replace("\n", "|")
-    .strip("|")
-    .split("|")
-)
-
-TAILS = (
-    """
-on {day}|in {month}|in {city}|from {city}|to {country}|for {number} people|at {number}|tonight
-with my {person}|before {day}|after {number} hours|today|right now|tomorrow|for {name}|please
-at the {thing}|near the {thing}|because it is {trait}|and the {thing}|without the {thing}|again
-for my {person}|this week|next month|if you can|when i am in {city}|with a {thing}|online|soon
-like a {trait} {thing}|that {name} told me about|which is {trait}|by {day}|as soon as possible
-""".replace("\n", "|")
-    .strip("|")
-    .split("|")
-)
+from training_workers.engine.lexicon import Lexicon, Topic
 
 DETERMINERS = ["the", "my", "a", "this", "some", "our", "that", "your", "the", "my", "", "any"]
-PERSONS = "mother father sister brother friend wife husband boss son daughter neighbor".split()
-
 EVENTS = [
     ("{name} {did} {count} {thing} in {city} on {day}.", ["who", "count", "thing", "city", "day"]),
     ("on {day} {name} {did} the {trait} {thing}.", ["who", "trait", "thing", "day"]),
     ("{name} went to {city} with {count} {thing}.", ["who", "city", "count", "thing"]),
     ("the {thing} of {name} is {trait}.", ["who", "trait", "thing"]),
 ]
-DID = ["bought", "sold", "saw", "lost", "found", "took", "made", "got", "kept", "broke"]
-
-FACT_WORDINGS = {
-    "tell": [
-        "the {key} of {entity} is {value}.",
-        "{entity} has the {key} {value}.",
-        "for {entity} the {key} is {value}.",
-        "{value} is the {key} of {entity}.",
-    ],
-    "ask": [
-        "what is the {key} of {entity}?",
-        "which {key} does {entity} have?",
-        "tell me the {key} of {entity}",
-        "do you know {entity}'s {key}?",
-        "{entity}: what {key}?",
-        "i want to know the {key} for {entity}",
-        "{key} of {entity}?",
-    ],
-}
-KEYS = "code color owner name place day price number leader symbol capital food drink".split()
-SYLLABLES = (
-    "ba be bi bo bu da de di do du fa fe fi ga ge go ka ke ki ko ku la le li lo lu ma me mi mo mu "
-    "na ne ni no nu pa pe pi po ra re ri ro ru sa se si so su ta te ti to tu va ve vi vo wa we xo "
-    "za zu bar cor den fel gan hal kor lin mar nor pel ran sel tor ven wil zan shi tha cha sto gri "
-    "ton ing ster ber ley ford ham er al on en ia or us um ett"
-).split()
 
 
 class Corpus:
@@ -180,6 +24,7 @@ class Corpus:
 
     def __init__(self, lexicon: Lexicon, seed: int = 0) -> None:
         self.lexicon = lexicon
+        self.phrases = lexicon.phrases
         self.random = random.Random(seed)
         self.canonical = {
             word: first for first, words in lexicon.synonyms.items() for word in words
@@ -219,7 +64,7 @@ class Corpus:
         return self.random.choice(words)
 
     def _invented(self) -> str:
-        return "".join(self.random.choices(SYLLABLES, k=self.random.randint(2, 3)))
+        return "".join(self.random.choices(self.phrases["syllables"], k=self.random.randint(2, 3)))
 
     def _name(self) -> str:
         return self._invented() if self.random.random() < 0.2 else self._pick(self.lexicon.names)
@@ -237,7 +82,7 @@ class Corpus:
         return template.format(
             thing=self._pick(topic.things),
             trait=self._pick(topic.traits),
-            person=self._pick(PERSONS),
+            person=self._pick(self.phrases["persons"]),
             name=self._name(),
             city=self._pick(kinds["city"]),
             country=self._pick(kinds["country"]),
@@ -254,9 +99,9 @@ class Corpus:
     def _dressed(self, core: str, topic: Topic) -> str:
         """A request as people say it: perhaps with an opening, perhaps with a tail or two."""
         if self.random.random() < 0.3:
-            core = f"{self._filled(self._pick(OPENINGS), topic)} {core}"
+            core = f"{self._filled(self._pick(self.phrases['openings']), topic)} {core}"
         while self.random.random() < 0.4:
-            core = f"{core} {self._filled(self._pick(TAILS), topic)}"
+            core = f"{core} {self._filled(self._pick(self.phrases['tails']), topic)}"
         return core
 
     def _noun_phrase(self, thing: str, topic: Topic) -> str:
@@ -271,7 +116,7 @@ class Corpus:
         """A request for a deed -> the deed and its thing, each by its plainest name."""
         topic = self.random.choice(self.lexicon.topics)
         deed, thing = self._pick(topic.deeds), self._pick(topic.things)
-        core = self._pick(DEED_REQUESTS).format(
+        core = self._pick(self.phrases["deed requests"]).format(
             deed=self._said(deed), thing=self._noun_phrase(thing, topic)
         )
         return Example(self._dressed(core, topic), f"{self._meant(thing)} {self._meant(deed)}")
@@ -279,9 +124,9 @@ class Corpus:
     def fact_request(self) -> Example:
         """A question for a fact -> the thing and what is asked of it."""
         topic = self.random.choice(self.lexicon.topics)
-        asked = self._pick(list(FACT_REQUESTS))
+        asked = self._pick(list(self.lexicon.wordings))
         thing = self._pick(topic.things)
-        core = self._pick(FACT_REQUESTS[asked].split("|")).format(
+        core = self._pick(self.lexicon.wordings[asked]).format(
             thing=self._noun_phrase(thing, topic), trait=self._pick(topic.traits)
         )
         return Example(self._dressed(core, topic), f"{self._meant(thing)} {asked}")
@@ -324,7 +169,7 @@ class Corpus:
             template, askable = self.random.choice(EVENTS)
             facts = {
                 "name": self._invented() if self.random.random() < 0.2 else name,
-                "did": self._pick(DID),
+                "did": self._pick(self.phrases["did"]),
                 "count": self._number(),
                 "thing": self._pick(topic.things),
                 "trait": self._pick(topic.traits),
@@ -347,15 +192,15 @@ class Corpus:
 
     def facts(self) -> Example:
         """A list of facts and a question in other words -> the value of one of them."""
-        key = self._pick(KEYS)
+        key = self._pick(self.phrases["keys"])
         values = [self._value() for _ in range(self.random.randint(1, 4))]
         entities = [self._entity() for _ in values]
         told = [
-            self._pick(FACT_WORDINGS["tell"]).format(key=key, entity=entity, value=value)
+            self._pick(self.phrases["fact told"]).format(key=key, entity=entity, value=value)
             for entity, value in zip(entities, values, strict=True)
         ]
         asked = self.random.randrange(len(values))
-        question = self._pick(FACT_WORDINGS["ask"]).format(key=key, entity=entities[asked])
+        question = self._pick(self.phrases["fact asked"]).format(key=key, entity=entities[asked])
         return Example(f"{' '.join(told)} {question}", values[asked])
 
     def _entity(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb
+from math import comb, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +50,9 @@ class Bootstrap:
             counts = random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), RESAMPLES)
             self.means[name] = rows.mean(axis=0)
             self.resampled[name] = counts @ rows / len(rows)
-        self.mean = sum(self.means[n] * (shares[n] / total) for n in names)
-        self.overall = sum(self.resampled[n] * (shares[n] / total) for n in names)
+        share = np.array([shares[name] / total for name in names])
+        self.mean = np.tensordot(share, np.array(list(self.means.values())), axes=1)
+        self.overall = np.tensordot(share, np.array(list(self.resampled.values())), axes=1)
 
     def score(self, model: int, group: str | None = None) -> Estimate:
         """The mean of a model (by column), on one priority or on all."""
@@ -88,3 +89,14 @@ def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> float:
     n = only_one + only_other
     tail: int = sum(comb(n, k) for k in range(min(only_one, only_other) + 1))
     return min(1.0, 2 * tail / 2**n)
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share, `right` of `n` (Wilson 1927). (0, 1) where n is 0."""
+    if n == 0:
+        return 0.0, 1.0
+    z = 1.959964
+    share = right / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import random
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,13 +13,12 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from training_workers.engine.adapters import WEIGHTS, adapter_sha256, write_adapter
 from training_workers.engine.bases import Base
+from training_workers.engine.batching import answer_loss, pace, planned_batches, planned_steps
 from training_workers.engine.checkpoints import Checkpoint
-from training_workers.engine.data import Encoded, Example, encode_examples
+from training_workers.engine.data import Example, encode_examples
 
 
 class TrainingError(Exception):
@@ -151,11 +149,13 @@ def train_adapter(
             trainable.values(), lr=recipe.learning_rate, weight_decay=0.0, fused=True
         )
         encoded = encode_examples(base.tokenizer, examples, base.context_length)
-        steps = planned_steps(encoded, recipe)
+        steps = planned_steps(encoded, recipe.batch_size, recipe.passes, recipe.max_tokens)
         fingerprint = _fingerprint(base, examples, recipe)
         checkpoint = Checkpoint.resume(work, fingerprint, trainable, optimizer)
         began = saved = time.monotonic() - checkpoint.seconds
-        for step, batch in enumerate(planned_batches(encoded, recipe, steps), start=1):
+        for step, batch in enumerate(
+            planned_batches(encoded, recipe.batch_size, steps, recipe.seed), start=1
+        ):
             if step <= checkpoint.step:
                 continue
             if should_stop():
@@ -167,7 +167,7 @@ def train_adapter(
                 raise TrainingError(
                     f"The loss is no longer a number at step {step}; try a lower learning rate."
                 )
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(trainable.values(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
@@ -190,75 +190,6 @@ def train_adapter(
         final_loss=sum(last) / len(last),
         losses=checkpoint.losses,
     )
-
-
-def planned_steps(encoded: Sequence[Encoded], recipe: Recipe) -> int:
-    """Batches that the recipe's passes and token budget come to."""
-    batches_a_pass = -(-len(encoded) // recipe.batch_size)
-    passes = float(recipe.passes)
-    if recipe.max_tokens is not None:
-        tokens_a_pass = sum(len(one.ids) for one in encoded)
-        passes = max(1.0, min(passes, recipe.max_tokens / tokens_a_pass))
-    return round(passes * batches_a_pass)
-
-
-def planned_batches(
-    encoded: Sequence[Encoded], recipe: Recipe, steps: int
-) -> Iterator[list[Encoded]]:
-    """`steps` batches of rows of like length, in an order that the seed alone decides."""
-    done = 0
-    for reading in range(steps):
-        order = random.Random(f"{recipe.seed} {reading}")
-        rows = list(encoded)
-        order.shuffle(rows)
-        window = 16 * recipe.batch_size
-        for start in range(0, len(rows), window):
-            rows[start : start + window] = sorted(
-                rows[start : start + window], key=lambda one: len(one.ids)
-            )
-        starts = list(range(0, len(rows), recipe.batch_size))
-        order.shuffle(starts)
-        for start in starts[: steps - done]:
-            yield rows[start : start + recipe.batch_size]
-        done += len(starts)
-        if done >= steps:
-            return
-
-
-def pace(step: int, steps: int) -> float:
-    """The share of the peak learning rate at `step` (from 1): up for 5 %, then down to zero."""
-    warmup = max(1.0, 0.05 * steps)
-    return min(step / warmup, (steps + 1 - step) / (steps + 1 - warmup), 1.0)
-
-
-def answer_loss(base: Base, model: Any, batch: Sequence[Encoded]) -> Tensor:
-    """Mean next-token loss, in nats, over the answers of `batch`.
-
-    Rows are padded on the left, so that all answers end in the last column and the vocabulary
-    is scored for these columns only.
-    """
-    longest = max(len(one.ids) for one in batch)
-    answer = max(one.answer_length for one in batch)
-    ids = torch.full((len(batch), longest), base.tokenizer.pad_token_id)
-    mask = torch.zeros_like(ids)
-    counted = torch.zeros(len(batch), answer)
-    for row, one in enumerate(batch):
-        ids[row, longest - len(one.ids) :] = torch.tensor(one.ids)
-        mask[row, longest - len(one.ids) :] = 1
-        counted[row, answer - one.answer_length :] = 1
-    ids, counted = ids.to(base.device), counted.to(base.device)
-    inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
-    if not mask.all():
-        inputs["attention_mask"] = mask.to(base.device)
-        if base.accepts("position_ids"):
-            inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0).to(base.device)
-    if base.accepts("logits_to_keep"):
-        inputs["logits_to_keep"] = answer + 1
-    logits = model(**inputs).logits[:, -answer - 1 : -1].float()
-    losses = cross_entropy(
-        logits.flatten(0, 1), ids[:, -answer:].flatten(), reduction="none"
-    ).view_as(counted)
-    return (losses * counted).sum() / counted.sum()
 
 
 @contextmanager

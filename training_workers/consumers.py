@@ -1,0 +1,131 @@
+"""The sockets of the site. What they send is rendered from rows; a hint only says: look again."""
+
+import asyncio
+import contextlib
+import json
+import logging
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
+from django.template.loader import render_to_string
+
+from mosaic_site.errors import Refused
+from training_workers import talking
+from training_workers.models import Job
+from training_workers.panel import render_update
+from training_workers.serving.client import NotServed, ask
+
+logger = logging.getLogger(__name__)
+
+# At most about two pictures a second, however many hints come.
+PAUSE_SECONDS = 0.4
+
+
+async def _end(task: "asyncio.Task[None] | None") -> None:
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+class JobConsumer(AsyncWebsocketConsumer):
+    """`ws/jobs/<pk>/`: the job's panel at once, and again after each hint. Open to everybody."""
+
+    task: "asyncio.Task[None] | None" = None
+
+    async def connect(self) -> None:
+        self.job_id: int = self.scope["url_route"]["kwargs"]["pk"]
+        if not await Job.objects.filter(pk=self.job_id).aexists():
+            await self.close()
+            return
+        self.groups_joined = [f"job.{self.job_id}", "jobs"]
+        for group in self.groups_joined:
+            await self.channel_layer.group_add(group, self.channel_name)
+        await self.accept()
+        # Set from the start: whoever connects sees what the rows say now.
+        self.stale = asyncio.Event()
+        self.stale.set()
+        self.task = asyncio.create_task(self._show())
+
+    async def disconnect(self, code: int) -> None:
+        await _end(self.task)
+        for group in getattr(self, "groups_joined", []):
+            await self.channel_layer.group_discard(group, self.channel_name)
+
+    async def look_again(self, event: dict[str, Any]) -> None:
+        self.stale.set()
+
+    async def _show(self) -> None:
+        """Hints that come while a panel is rendered or rested upon share the next one."""
+        try:
+            while True:
+                await self.stale.wait()
+                self.stale.clear()
+                await self.send(text_data=await database_sync_to_async(render_update)(self.job_id))
+                await asyncio.sleep(PAUSE_SECONDS)
+        except (DatabaseError, OSError) as error:
+            # The page connects again by itself and is shown the rows as they are then.
+            logger.warning("job %s is not shown live: %s", self.job_id, error)
+            with contextlib.suppress(OSError):
+                await self.close(code=1011)
+
+
+class TalkConsumer(AsyncWebsocketConsumer):
+    """`ws/talk/`: questions in, answers out word by word, then whose expert they came from."""
+
+    task: "asyncio.Task[None] | None" = None
+
+    async def disconnect(self, code: int) -> None:
+        await _end(self.task)
+
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None
+    ) -> None:
+        try:
+            said = json.loads(text_data or "")
+        except json.JSONDecodeError:
+            said = None
+        prompt = said.get("prompt", "") if isinstance(said, dict) else ""
+        try:
+            if self.task is not None and not self.task.done():
+                raise Refused("One question at a time: the answer above is still being written.")
+            question = talking.read_question(prompt if isinstance(prompt, str) else "")
+            await talking.count_question(self._who())
+        except Refused as refusal:
+            await self._say("_refusal.html", {"refusal": str(refusal)})
+            return
+        await self._say("_refusal.html", {"refusal": ""})
+        self.task = asyncio.create_task(self._answer(question))
+
+    def _who(self) -> str:
+        user = self.scope["user"]
+        if user.is_authenticated:
+            return talking.asker_by_account(user.pk)
+        return talking.asker_by_address((self.scope.get("client") or ("",))[0])
+
+    async def _say(self, template: str, context: dict[str, Any]) -> None:
+        # Nothing here reads the database, so it need not leave the event loop.
+        await self.send(text_data=render_to_string(f"training_workers/{template}", context))
+
+    async def _answer(self, question: str) -> None:
+        answer = talking.Answer(question=question)
+        try:
+            await self._say("_turns.html", {"answer": answer, "append": True})
+            try:
+                async for event in ask(question):
+                    answer.take(event)
+                    if event["kind"] == "token":
+                        await self._say("_piece.html", {"answer": answer, "text": event["text"]})
+                    else:
+                        await self._say("_answer.html", {"answer": answer, "update": True})
+            except NotServed as reason:
+                answer.fail(str(reason))
+            if not answer.is_over:
+                answer.fail("The answer broke off. Ask again.")
+            if answer.problem:
+                await self._say("_answer.html", {"answer": answer, "update": True})
+        except OSError:
+            # The reader has gone; nobody is left to tell.
+            logger.info("a reader left in the middle of an answer")

@@ -1,0 +1,61 @@
+"""Nearest neighbours of prompts by their words, and what they say about each model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, hstack
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+
+class Features:
+    """Lexical features: TF-IDF of words and word pairs, and of letter groups within words."""
+
+    def __init__(self, prompts: Sequence[str]) -> None:
+        self._parts = [
+            TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", ngram_range=(1, 2)),
+            TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(2, 4)),
+        ]
+        # A lone full stop has no words; the sentinel keeps the vocabulary from being empty.
+        for part in self._parts:
+            part.fit([*prompts, "word"])
+
+    def of(self, prompts: Sequence[str]) -> csr_matrix:
+        """Rows (prompts, features), each part of length 1, so that a dot product is twice the
+        mean cosine of both parts."""
+        return csr_matrix(hstack([part.transform(prompts) for part in self._parts]))
+
+    def similarities(self, asked: csr_matrix, known: csr_matrix) -> NDArray[np.float64]:
+        """Mean cosine of words and letter groups, (asked, known), between 0 and 1."""
+        dense: NDArray[np.float64] = (asked @ known.T).toarray() / len(self._parts)
+        return dense.round(9)  # so that equal prompts tie exactly on every machine
+
+
+def nearest(
+    similarity: NDArray[np.float64], k: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The columns of the k largest values of each row and these values, largest first.
+
+    Equal values come in the order of the columns.
+    """
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(similarity, order, axis=1)
+
+
+def shrunken_scores(
+    order: NDArray[np.intp],
+    weights: NDArray[np.float64],
+    right: NDArray[np.float64],
+    pseudo_count: float,
+) -> NDArray[np.float64]:
+    """Scores (asked, models) from neighbours (asked, k) and results `right` (dev, models)."""
+    solved = np.einsum("ak,akm->am", weights, right[order])
+    total = weights.sum(axis=1, keepdims=True)
+    return (solved + pseudo_count * right.mean(axis=0)) / (total + pseudo_count)
+
+
+def choose_columns(scores: NDArray[np.float64], margin: float) -> NDArray[np.intp]:
+    """The best column of each row, or the first, the base, if none exceeds it by `margin`."""
+    best = scores.argmax(axis=1)
+    ahead = scores.max(axis=1) - scores[:, 0] > margin
+    return np.where(ahead, best, 0)

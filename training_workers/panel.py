@@ -1,0 +1,134 @@
+"""What is shown of a job, read from its rows alone: whoever looks later misses nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from training_workers.models import Job, JobEvent
+
+# More points than this a curve on a page cannot show.
+MOST_POINTS = 200
+MOST_EVENTS = 60
+
+PHASES = {
+    "loading": "Loading the base",
+    "training": "Training",
+    "evaluating": "Answering the probes",
+    "monolith": "Training the monolith to compare with",
+    "composing": "Fitting the strategies",
+    "reporting": "Scoring the sealed probes",
+}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The newest progress of a job. None where its worker has not said."""
+
+    phase: str | None = None
+    step: int | None = None
+    steps: int | None = None
+    loss: float | None = None
+    tokens: int | None = None
+    tokens_per_second: float | None = None
+    seconds_left: float | None = None
+    memory_mib: float | None = None
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> "Progress":
+        return cls(**{field.name: data.get(field.name) for field in fields(cls)})
+
+    @property
+    def phase_words(self) -> str:
+        phase = self.phase or "training"
+        return PHASES.get(phase, phase.replace("_", " ").capitalize())
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """One event of the timeline, in words."""
+
+    event: JobEvent
+    words: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Everything that `training_workers/_job_panel.html` says."""
+
+    job: Job
+    progress: Progress
+    ahead: int
+    seconds: float | None
+    points: list[tuple[int, float]]
+    timeline: list[Beginning]
+    attempts_allowed: int
+
+
+WORDS = {
+    "running": "A worker began",
+    "queued": "Back in the queue",
+    "done": "Finished",
+    "failed": "Given up",
+    "cancelled": "Stopped",
+    "cancel requested": "Somebody asked to stop it",
+}
+
+
+def _points(job: Job) -> list[tuple[int, float]]:
+    """(step, loss), at most about MOST_POINTS, thinned in the database.
+
+    After a restart from a checkpoint the later attempt's value of a step replaces the earlier's.
+    """
+    stride = job.last_sequence // MOST_POINTS + 1
+    rows = (
+        job.events.filter(kind="progress", data__loss__isnull=False)
+        .annotate(place=F("sequence") % stride)
+        .filter(place=0)
+        .values_list("data__step", "data__loss")
+    )
+    by_step = {step: loss for step, loss in rows if step is not None}
+    newest = Progress.read(job.progress)
+    if newest.step is not None and newest.loss is not None:
+        by_step[newest.step] = newest.loss
+    return sorted(by_step.items())
+
+
+def _timeline(job: Job) -> list[Beginning]:
+    events = job.events.exclude(kind="progress").order_by("-sequence")[:MOST_EVENTS]
+    return [
+        Beginning(
+            event,
+            WORDS.get(event.kind, event.kind.replace("_", " ").capitalize()),
+            str(event.data.get("reason", "")),
+        )
+        for event in events
+    ]
+
+
+def panel_of(job: Job) -> Panel:
+    """Read a job's panel: at most four queries."""
+    seconds = None
+    if job.started_at is not None:
+        seconds = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
+    return Panel(
+        job=job,
+        progress=Progress.read(job.progress),
+        ahead=max(job.queue_position() - 1, 0),
+        seconds=seconds,
+        points=_points(job) if job.kind == Job.Kind.TRAIN else [],
+        timeline=_timeline(job),
+        attempts_allowed=settings.MOSAIC_JOB_ATTEMPTS,
+    )
+
+
+def render_update(job_id: int) -> str:
+    """The panel as a socket sends it: elements that replace those of the same id on the page."""
+    job = Job.objects.select_related("expert__owner", "release").get(pk=job_id)
+    context = {"panel": panel_of(job), "update": True}
+    return render_to_string("training_workers/_job_panel.html", context)

@@ -1,0 +1,70 @@
+"""Staying in touch while a job runs: a sign of life, news for the page, and the question whether
+to go on."""
+
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any
+
+from django.db import OperationalError, connection
+
+from training_workers.actions import job_beat, job_report
+from training_workers.models import Job
+
+BEAT_EVERY_SECONDS = 2.0
+REPORT_EVERY_SECONDS = 1.0
+
+
+class Heartbeat:
+    """Beats from a thread of its own, so that a long step does not look like a death.
+
+    As a context manager around a job's work. `should_stop()` is cheap and may be asked at every
+    step; `report()` sends at most one progress event a second, and always the first of a phase.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._ended, self._stop = Event(), Event()
+        self._thread = Thread(target=self._beat, daemon=True)
+        self._reported_at, self._phase = 0.0, ""
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        try:
+            while not self._ended.wait(BEAT_EVERY_SECONDS):
+                try:
+                    if not job_beat(job=self.job):
+                        self._stop.set()
+                except OperationalError:
+                    # The database is busy or away: the next beat tries again.
+                    connection.close()
+        finally:
+            connection.close()
+
+    def should_stop(self) -> bool:
+        """Whether the job was cancelled or given to another worker."""
+        return self._stop.is_set()
+
+    def report(self, phase: str, **data: Any) -> None:
+        """Tell the page where the work stands."""
+        now = time.monotonic()
+        if phase != self._phase or now - self._reported_at >= REPORT_EVERY_SECONDS:
+            self._reported_at, self._phase = now, phase
+            job_report(job=self.job, kind="progress", data={"phase": phase, **data})
+
+    def counting(self, phase: str) -> Callable[[int, int], None]:
+        """A callback (done, of) that reports under one phase."""
+        return lambda done, of: self.report(phase, step=done, steps=of)

@@ -1,0 +1,47 @@
+"""What both kinds of run begin with: a base in memory and the rows to learn from."""
+
+import tempfile
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+from contributions.models import Base, DatasetVersion
+from training_workers.engine import bases
+from training_workers.engine.data import Example, read_examples
+from training_workers.models import Job
+
+
+@lru_cache(maxsize=1)
+def loaded_base(source: str, revision: str, sha256: str) -> bases.Base:
+    """The base, kept in memory from job to job. Raises BaseError where its content has changed."""
+    base = bases.load_base(source, revision)
+    if base.sha256 != sha256:
+        raise bases.BaseError(
+            f"{source} is not what was registered: its content has changed. "
+            "Register it anew as a base of its own."
+        )
+    return base
+
+
+def base_in_memory(base: Base) -> bases.Base:
+    return loaded_base(base.source, base.revision, base.sha256)
+
+
+def examples_of(versions: Iterable[DatasetVersion]) -> list[Example]:
+    """The rows of these versions, each row once, in the order of the versions' hashes."""
+    examples: dict[Example, None] = {}
+    for version in sorted(versions, key=lambda version: version.sha256):
+        with tempfile.NamedTemporaryFile(suffix=".jsonl") as local:
+            with version.rows_file.open("rb") as stored:
+                for chunk in stored.chunks():
+                    local.write(chunk)
+            local.flush()
+            examples.update(dict.fromkeys(read_examples(Path(local.name))))
+    return list(examples)
+
+
+def work_folder(job: Job) -> Path:
+    """Where a job keeps its checkpoints, the same for every attempt."""
+    return Path(settings.MOSAIC_HOME) / "work" / f"job-{job.pk}"

@@ -1,0 +1,123 @@
+"""Training one expert: learn from its data, evaluate on the probes, put it on the ballot."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from contributions.actions import expert_become_eligible
+from contributions.models import Expert
+from training_workers.actions import job_finish
+from training_workers.engine.bases import Base
+from training_workers.engine.pool import ExpertPool
+from training_workers.engine.resampling import wilson
+from training_workers.engine.routing import BASE
+from training_workers.engine.training import Cancelled, Progress, Recipe, Trained, train_adapter
+from training_workers.models import Job
+from training_workers.runs.evaluating import evaluate, probe_sets
+from training_workers.runs.heartbeat import Heartbeat
+from training_workers.runs.preparing import base_in_memory, examples_of, work_folder
+
+
+def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
+    """Do a training job. Raises Cancelled, TrainingError, BaseError, ValueError."""
+    heartbeat.report("loading the base and the data")
+    base = base_in_memory(expert.base)
+    work = work_folder(job)
+    trained = train_adapter(
+        base,
+        examples_of(expert.versions.all()),
+        Recipe.from_dict(expert.recipe),
+        out=work / "adapter",
+        work=work / "checkpoint",
+        on_progress=lambda progress: report(heartbeat, "training", progress),
+        should_stop=heartbeat.should_stop,
+    )
+    folder = keep_adapter(work / "adapter", trained.sha256)
+    pool = ExpertPool(base)
+    pool.add(str(expert.pk), Path(settings.MEDIA_ROOT) / folder)
+    evidence = _evidence(expert, trained, base, pool, heartbeat)
+    if heartbeat.should_stop():
+        raise Cancelled
+    with transaction.atomic():
+        job_finish(job=job)
+        expert_become_eligible(
+            expert=expert,
+            adapter_sha256=trained.sha256,
+            adapter_bytes=trained.size_bytes,
+            adapter_folder=folder,
+            tokens=trained.tokens,
+            evidence=evidence,
+        )
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def report(heartbeat: Heartbeat, phase: str, progress: Progress) -> None:
+    """Pass a training step's numbers on to the page."""
+    heartbeat.report(phase, **asdict(progress))
+
+
+def keep_adapter(made: Path, sha256: str) -> str:
+    """Move an adapter to the media folder under its hash. Returns its path there."""
+    folder = f"adapters/{sha256}"
+    target = Path(settings.MEDIA_ROOT) / folder
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        arriving = target.with_name(f"{sha256}.arriving")
+        shutil.rmtree(arriving, ignore_errors=True)
+        shutil.copytree(made, arriving)
+        arriving.rename(target)
+    return folder
+
+
+def _evidence(
+    expert: Expert, trained: Trained, base: Base, pool: ExpertPool, heartbeat: Heartbeat
+) -> dict[str, Any]:
+    """Scores on the fit and select probes of every priority, beside the base's, for the ballot."""
+    sets = probe_sets(["fit", "select"])
+    name = str(expert.pk)
+    results = evaluate(
+        pool,
+        base,
+        {BASE: "", name: trained.sha256},
+        sets,
+        heartbeat.counting("evaluating"),
+        heartbeat.should_stop,
+    )
+    if heartbeat.should_stop():
+        raise Cancelled
+    rows = []
+    for priority in {probes.priority.pk: probes.priority for probes in sets}.values():
+        own, base = [], []
+        for probes in sets:
+            if probes.priority.pk == priority.pk:
+                own += results[probes.sha256][name]
+                base += results[probes.sha256][BASE]
+        low, high = wilson(sum(own), len(own))
+        rows.append(
+            {
+                "priority": priority.pk,
+                "statement": priority.statement,
+                "n": len(own),
+                "score": sum(own) / len(own),
+                "low": low,
+                "high": high,
+                "base": sum(base) / len(base),
+            }
+        )
+    return {
+        "own": next((row for row in rows if row["priority"] == expert.priority_id), None),
+        "others": [row for row in rows if row["priority"] != expert.priority_id],
+        "seconds": trained.seconds,
+        "loss": trained.final_loss,
+        "losses": thinned(trained.losses),
+    }
+
+
+def thinned(losses: list[tuple[int, float]], points: int = 120) -> list[tuple[int, float]]:
+    """At most `points` of a loss curve, evenly spaced, the last one always among them."""
+    stride = max(1, -(-len(losses) // points))
+    return losses[(len(losses) - 1) % stride :: stride]

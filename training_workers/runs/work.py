@@ -1,0 +1,59 @@
+"""What a `gpu` worker does with a message: take the next job and see it through."""
+
+import logging
+import os
+import socket
+
+from django.db import OperationalError
+from safetensors import SafetensorError
+
+from mosaic_site.errors import Refused
+from training_workers.actions import job_acknowledge_cancel, job_claim_next, job_fail
+from training_workers.engine.adapters import AdapterError
+from training_workers.engine.bases import BaseError
+from training_workers.engine.training import Cancelled, TrainingError
+from training_workers.models import Job
+from training_workers.runs.compose import NothingToCompose, compose
+from training_workers.runs.heartbeat import Heartbeat
+from training_workers.runs.train import train
+
+logger = logging.getLogger(__name__)
+
+# What can go wrong for reasons that the data, the recipe, the base or the machine give.
+EXPECTED = (
+    TrainingError,
+    BaseError,
+    AdapterError,
+    NothingToCompose,
+    SafetensorError,
+    OSError,
+    MemoryError,
+    ValueError,
+    Refused,
+    RuntimeError,
+)
+
+
+def work() -> bool:
+    """Take the next job, if one waits, and do it. Returns whether there was one."""
+    job = job_claim_next(worker=f"{socket.gethostname()}:{os.getpid()}")
+    if job is None:
+        return False
+    try:
+        with Heartbeat(job) as heartbeat:
+            if job.kind == Job.Kind.TRAIN:
+                assert job.expert is not None
+                train(job, job.expert, heartbeat)
+            else:
+                assert job.release is not None
+                compose(job, job.release, heartbeat)
+    except Cancelled:
+        job_acknowledge_cancel(job=job)
+    except OperationalError:
+        # The database went away: whatever was not written is taken up again from the checkpoint.
+        logger.exception("job %s lost its database", job.pk)
+        raise
+    except EXPECTED as error:
+        logger.exception("job %s failed", job.pk)
+        job_fail(job=job, reason=str(error) or type(error).__name__)
+    return True

@@ -1,0 +1,1 @@
+"""Answering with the live release: one process holds the model, the web asks it over Redis."""

@@ -1,0 +1,40 @@
+"""The live panel of a job, for the pages of the thing it works on."""
+
+from typing import Any
+
+from django import template
+from django.template.context import Context
+
+from contributions.models import Expert
+from training_workers.access import may_cancel
+from training_workers.models import Job
+from training_workers.panel import panel_of
+
+register = template.Library()
+
+
+def _live(context: Context, job: Job | None) -> dict[str, Any]:
+    request = context["request"]
+    return {
+        "panel": panel_of(job) if job else None,
+        "may_cancel": job is not None and may_cancel(request.user, job),
+        "csrf_token": context["csrf_token"],
+        "update": False,
+    }
+
+
+@register.inclusion_tag("training_workers/_live_job.html", takes_context=True)
+def job_panel(context: Context, job: Job | None) -> dict[str, Any]:
+    """`{% job_panel job %}`: a job as it is now, kept up to date over a socket."""
+    return _live(context, job)
+
+
+@register.inclusion_tag("training_workers/_training_panel.html", takes_context=True)
+def training_panel(context: Context, expert: Expert) -> dict[str, Any]:
+    """`{% training_panel expert %}`: the expert's newest job, or what will bring one.
+
+    Between the approval and the job's row lie a moment or two: `awaited` says so.
+    """
+    job = expert.jobs.select_related("expert__owner", "release").first()
+    awaited = expert.status == Expert.Status.APPROVED and (job is None or not job.is_active)
+    return {"expert": expert, "awaited": awaited} | _live(context, None if awaited else job)
