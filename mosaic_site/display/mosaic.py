@@ -10,11 +10,10 @@ from typing import Any
 from mosaic_site.display.treemap import Rectangle, squarify
 from mosaic_site.display.words import percent, tile_colour
 
-WIDTH, HEIGHT = 720, 320
 GROUT = 3.0  # between two tiles
-LETTER = 8.5  # a letter of the name is about this wide
-LEAST_SIDE = 40.0  # a tile narrower or lower than this has no room for its number
-NAME_OFFSET = 34.0  # the name stands behind the number
+LETTER = 8.6  # a letter of the name is at most about this wide
+LEAST_SIDE = 26.0  # a tile narrower or lower than this has no room for its number
+NAME_OFFSET = 30.0  # the name stands behind the number
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Tile:
-    """One expert in the mosaic. Without a positive weight it has no share and no place."""
+    """One expert in the mosaic. Without a positive weight it has no share and no places."""
 
     number: int
     label: str
@@ -43,28 +42,50 @@ class Tile:
     url: str
     detail: str
     share: str = ""
-    place: Place | None = None
 
 
-def lay_out(things: Iterable[object]) -> list[Tile]:
-    """Number the tiles in their order and place those of positive weight by squarified treemap.
+@dataclass(frozen=True)
+class Picture:
+    """One drawing of the mosaic: its shape and the tiles with their places."""
+
+    shape: str
+    viewbox: str
+    tiles: tuple[tuple[Tile, Place], ...]
+
+
+# The page shows the one that suits its width; both are one unit a pixel there, letters included.
+SHAPES = {"wide": (1080.0, 400.0), "tall": (340.0, 320.0)}
+
+
+def read_tiles(things: Iterable[object]) -> list[Tile]:
+    """Number the tiles in their order and give those of positive weight their share of the whole.
 
     A thing is an object or mapping with ``label``, ``weight`` and optionally ``colour``, ``url``
     and ``detail``.
     """
     tiles = [_read(number, thing) for number, thing in enumerate(things, start=1)]
-    weights = [tile.weight for tile in tiles if tile.weight > 0]
-    total = sum(weights)
-    rectangles = iter(squarify(weights, WIDTH, HEIGHT))
+    total = sum(tile.weight for tile in tiles if tile.weight > 0)
     return [
-        replace(
-            tile,
-            share=percent(tile.weight / total),
-            place=_place(next(rectangles), tile.label),
-        )
-        if tile.weight > 0
-        else tile
+        replace(tile, share=percent(tile.weight / total)) if tile.weight > 0 else tile
         for tile in tiles
+    ]
+
+
+def draw(tiles: Iterable[Tile]) -> list[Picture]:
+    """Place the tiles that have a share, once for each shape, by squarified treemap."""
+    drawn = [tile for tile in tiles if tile.share]
+    weights = [tile.weight for tile in drawn]
+    return [
+        Picture(
+            shape=shape,
+            viewbox=f"0 0 {width:.0f} {height:.0f}",
+            tiles=tuple(
+                (tile, _place(rectangle, tile.label))
+                for tile, rectangle in zip(drawn, squarify(weights, width, height), strict=True)
+            ),
+        )
+        for shape, (width, height) in SHAPES.items()
+        if drawn
     ]
 
 
@@ -84,18 +105,18 @@ def _read(number: int, thing: object) -> Tile:
 
 
 def _place(rectangle: Rectangle, label: str) -> Place:
-    letters = int((rectangle.width - NAME_OFFSET - 12) / LETTER)
+    letters = int((rectangle.width - NAME_OFFSET - 6) / LETTER)
     has_number = min(rectangle.width, rectangle.height) >= LEAST_SIDE
     return Place(
         x=f"{rectangle.x + GROUT / 2:.1f}",
         y=f"{rectangle.y + GROUT / 2:.1f}",
         width=f"{max(rectangle.width - GROUT, 0.5):.1f}",
         height=f"{max(rectangle.height - GROUT, 0.5):.1f}",
-        number_x=f"{rectangle.x + 12:.1f}",
+        number_x=f"{rectangle.x + 10:.1f}",
         name_x=f"{rectangle.x + NAME_OFFSET:.1f}",
-        text_y=f"{rectangle.y + 26:.1f}",
+        text_y=f"{rectangle.y + 21:.1f}",
         has_number=has_number,
-        name=_shorten(label, letters) if has_number and letters >= 5 else "",
+        name=_shorten(label, letters) if has_number and letters >= 4 else "",
     )
 
 

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from mosaic_site.display import words
 from mosaic_site.display.curve import chart, sample
-from mosaic_site.display.mosaic import HEIGHT, WIDTH, lay_out
+from mosaic_site.display.mosaic import draw, read_tiles
 
 register = template.Library()
 
@@ -80,16 +80,8 @@ def mosaic(
     weight is in the key only) and optionally ``colour`` (1..12), ``url`` and ``detail``. ``title``
     names the picture for those who cannot see it; ``name`` is unique on the page.
     """
-    keys = lay_out(tiles)
-    drawn = [tile for tile in keys if tile.place]
-    return {
-        "keys": keys,
-        "drawn": drawn,
-        "linked": any(tile.url for tile in drawn),
-        "title": title,
-        "name": name,
-        "viewbox": f"0 0 {WIDTH} {HEIGHT}",
-    }
+    keys = read_tiles(tiles)
+    return {"keys": keys, "pictures": draw(keys), "title": title, "name": name}
 
 
 @register.inclusion_tag("components/loss_curve.html")

@@ -10,9 +10,7 @@ const each = (scope, selector, act) => {
 // [data-theme-switch]: system -> dark -> light -> system, remembered.
 const themes = ["system", "dark", "light"];
 function showTheme(button) {
-  const theme = root.dataset.theme ?? "system";
-  button.setAttribute("aria-label", button.dataset.label.replace("%s", button.dataset[theme]));
-  button.title = button.getAttribute("aria-label");
+  button.textContent = button.dataset[root.dataset.theme ?? "system"];
 }
 function turnTheme(button) {
   const next = themes[(themes.indexOf(root.dataset.theme ?? "system") + 1) % themes.length];
