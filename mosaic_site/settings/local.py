@@ -3,7 +3,11 @@
 import secrets
 
 from mosaic_site.settings.base import *  # noqa: F403
-from mosaic_site.settings.base import CELERY_BROKER_TRANSPORT_OPTIONS, REPOSITORY, env
+from mosaic_site.settings.base import (
+    CELERY_BEAT_SCHEDULE,
+    REPOSITORY,
+    env,
+)
 from mosaic_site.settings.paths import redis_socket
 
 MOSAIC_HOME = env.path("MOSAIC_HOME", str(REPOSITORY / "var"))
@@ -38,7 +42,6 @@ MEDIA_ROOT = _home / "media"
 _socket = redis_socket(_home)
 REDIS_URL = env.str("REDIS_URL", f"unix://{_socket}")
 CELERY_BROKER_URL = env.str("REDIS_URL", f"redis+socket://{_socket}")
-CELERY_BROKER_TRANSPORT_OPTIONS = CELERY_BROKER_TRANSPORT_OPTIONS | {"socket_timeout": 5}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
@@ -51,3 +54,8 @@ EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = _home / "mail"
 # Sound for one laptop without a build step: files are found in place, not collected.
 WHITENOISE_USE_FINDERS = True
+
+if MOSAIC_DEMO:
+    CELERY_BEAT_SCHEDULE = CELERY_BEAT_SCHEDULE | {
+        "demo": {"task": "mosaic_site.tasks.demo_goes_on", "schedule": 3.0}
+    }

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-
 from contributions.models import Priority, Probe
 from training_workers.actions.evaluations import evaluation_keep
 from training_workers.engine.bases import Base

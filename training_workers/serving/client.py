@@ -63,7 +63,8 @@ async def _read(connection: "redis.Redis", question_id: str) -> AsyncIterator[Ev
     while time.monotonic() - heard < PATIENCE_SECONDS:
         # Shorter than the client's own socket timeout.
         for _, entries in await connection.xread({key: last}, block=1000) or []:
-            for last, fields in entries:
+            for entry_id, fields in entries:
+                last = entry_id
                 heard = time.monotonic()
                 event: Event = json.loads(fields["event"])
                 yield event

@@ -1,0 +1,177 @@
+"""How the demo community lives: what is there from the start, and what its people do next."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from django.core.files.base import File
+from django.db.models import Sum
+from django.utils import timezone
+
+from contributions import actions as bring
+from contributions.models import Dataset, DatasetVersion, Expert, Priority
+from governance import actions as decide
+from governance.models import Candidate, Round
+from mosaic_site.demo.content import BIKES, CONTRIBUTIONS, TRAMS, Contribution
+from mosaic_site.members.models import User
+
+PASSWORD = "mosaic-demo"
+SIGN_INS = (
+    ("contributor", "The newcomer", User.Role.MEMBER),
+    ("voter", "The neighbour", User.Role.MEMBER),
+    ("steward", "The steward", User.Role.STEWARD),
+)
+FIRST_VOTE = timedelta(seconds=30)
+NEXT_VOTE = timedelta(days=2)
+# All candidates but about one fit, so that the vote decides something.
+BUDGET_SHARE = 0.85
+
+
+def _once(what: str) -> UUID:
+    """The same number for the same thing, so that seeding twice changes nothing."""
+    return uuid5(NAMESPACE_URL, f"mosaic-demo:{what}")
+
+
+def _person(username: str, name: str, role: str = User.Role.MEMBER) -> User:
+    existing = User.objects.filter(username=username).first()
+    if existing is not None:
+        return existing
+    return User.objects.create_user(
+        username=username,
+        email=f"{username}@example.org",
+        password=PASSWORD,
+        first_name=name,
+        role=role,
+    )
+
+
+def _file(contribution: Contribution) -> tuple[str, bytes]:
+    """The dataset as its owner keeps it: a table, or JSON Lines for the mechanic."""
+    text = io.StringIO()
+    if contribution is BIKES:
+        for prompt, completion in contribution.training_rows():
+            text.write(json.dumps({"prompt": prompt, "completion": completion}) + "\n")
+        return "notes.jsonl", text.getvalue().encode()
+    writer = csv.writer(text)
+    writer.writerow(["prompt", "completion"])
+    writer.writerows(contribution.training_rows())
+    return "questions.csv", text.getvalue().encode()
+
+
+def seed() -> None:
+    """Create the community up to the point where its experts wait for training. Idempotent."""
+    for username, name, role in SIGN_INS:
+        _person(username, name, role)
+    steward = User.objects.get(username="steward")
+    for contribution in CONTRIBUTIONS:
+        owner = _person(contribution.username, contribution.person)
+        priority = bring.priority_declare(
+            owner=owner,
+            statement=contribution.priority,
+            why=contribution.why,
+            probes=[bring.ProbeText(*probe) for probe in contribution.probes()],
+            once=_once(f"priority {contribution.username}"),
+        )
+        filename, content = _file(contribution)
+        dataset = bring.dataset_upload(
+            owner=owner,
+            name=contribution.dataset,
+            file=File(io.BytesIO(content), name=filename),
+            filename=filename,
+            once=_once(f"dataset {contribution.username}"),
+        )
+        if not dataset.licence:
+            bring.dataset_describe(
+                dataset=dataset,
+                licence=contribution.licence,
+                summary=contribution.summary,
+                origin=contribution.origin,
+                limits=contribution.limits,
+            )
+            bring.dataset_publish(dataset=dataset)
+        _submit(contribution, owner, priority, dataset, steward)
+
+
+def _submit(
+    contribution: Contribution, owner: User, priority: Priority, dataset: Dataset, steward: User
+) -> None:
+    version = dataset.versions.get(number=1)
+    bring.version_check(version_id=version.pk)
+    version.refresh_from_db()
+    if version.status != DatasetVersion.Status.VALID:
+        return
+    expert = bring.expert_submit(
+        owner=owner,
+        name=contribution.expert,
+        purpose=contribution.purpose,
+        priority=priority,
+        versions=[version],
+        recipe={},
+        once=_once(f"expert {contribution.username}"),
+    )
+    if contribution is not TRAMS and expert.status == Expert.Status.SUBMITTED:
+        bring.expert_approve(
+            steward=steward, expert=expert, reason="Clear data, clear purpose, card complete."
+        )
+
+
+def go_on() -> None:
+    """What the people of the demo do next. Called every few seconds; most often it is nothing."""
+    steward = User.objects.filter(username="steward").first()
+    if steward is None:
+        return
+    rounds = list(Round.objects.order_by("opened_at", "id"))
+    if not rounds:
+        if _all_trained():
+            first = _open(steward, "What our first model should know", FIRST_VOTE)
+            _vote(first, [contribution.username for contribution in CONTRIBUTIONS])
+    elif len(rounds) == 1:
+        first = rounds[0]
+        if first.status == Round.Status.PROVISIONAL and first.opened_by == steward:
+            decide.round_ratify(
+                steward=steward, round_=first, reason="The tally is clear and the budget is kept."
+            )
+        elif first.status == Round.Status.RATIFIED and _is_live(first):
+            second = _open(steward, "What our model should know next", NEXT_VOTE)
+            _vote(second, ["librarian", "gardener"])
+
+
+def _all_trained() -> bool:
+    approved = Expert.objects.filter(
+        once__in=[_once(f"expert {c.username}") for c in CONTRIBUTIONS if c is not TRAMS]
+    )
+    waiting = [Expert.Status.APPROVED, Expert.Status.TRAINING, Expert.Status.SUBMITTED]
+    return (
+        approved.exists()
+        and not approved.filter(status__in=waiting).exists()
+        and approved.filter(status=Expert.Status.ELIGIBLE).exists()
+    )
+
+
+def _is_live(round_: Round) -> bool:
+    release = getattr(round_.decision, "release", None)
+    return release is not None and release.live_at is not None
+
+
+def _open(steward: User, title: str, lasts: timedelta) -> Round:
+    total = Expert.objects.eligible().aggregate(total=Sum("adapter_bytes"))["total"]
+    return decide.round_open(
+        steward=steward,
+        title=title,
+        budget_bytes=int(total * BUDGET_SHARE),
+        quorum=2,
+        closes_at=timezone.now() + lasts,
+        once=_once(title),
+    )
+
+
+def _vote(round_: Round, usernames: list[str]) -> None:
+    """Everybody approves their own expert and the two after it on the list."""
+    candidates: list[Candidate] = list(round_.candidates.order_by("pk"))
+    for position, username in enumerate(usernames):
+        approved = {candidates[(position + step) % len(candidates)].pk for step in range(3)}
+        decide.ballot_cast(
+            voter=User.objects.get(username=username), round_=round_, approvals=approved
+        )
