@@ -1,6 +1,5 @@
 """A round's way: opened, voted in, closed by the clock and tallied, ratified or vetoed."""
 
-import hashlib
 import secrets
 import uuid
 from collections.abc import Collection
@@ -15,6 +14,7 @@ from governance.models.round import ROUND_LIFECYCLE
 from governance.tally import Candidate as TallyCandidate
 from governance.tally import Election, equal_shares
 from mosaic_site import live
+from mosaic_site.display.words import mib
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
@@ -42,6 +42,12 @@ def round_open(
             experts = list(Expert.objects.eligible().order_by("id"))
             if not experts:
                 raise Refused("No expert is eligible yet: a round needs something to vote on.")
+            cheapest = min(expert.adapter_bytes for expert in experts)
+            if budget_bytes < cheapest:
+                raise Refused(
+                    "With this budget nobody could join: "
+                    f"the cheapest expert costs {mib(cheapest)}."
+                )
             electors = list(User.objects.filter(is_active=True, date_joined__lte=now))
             if not 1 <= quorum <= len(electors):
                 raise Refused(
@@ -79,11 +85,14 @@ def round_open(
                     "quorum": quorum,
                     "electors": len(electors),
                     "closes_at": closes_at.isoformat(),
-                    "lot_commitment": hashlib.sha256(round_.lot_seed.encode()).hexdigest(),
+                    "lot_commitment": round_.lot_commitment,
                 },
             )
             live.announce("rounds")
     except IntegrityError as error:
+        existing = Round.objects.filter(once=once).first()
+        if existing is not None:  # the other click of a double click was quicker
+            return existing
         raise Refused("A round is open already. Wait for its close.") from error
     return round_
 
@@ -97,15 +106,8 @@ def ballot_cast(*, voter: User, round_: Round, approvals: Collection[int]) -> Ba
     with transaction.atomic():
         # The row lock makes a cast and the close wait for each other: no late ballot slips in.
         round_ = Round.objects.select_for_update().get(pk=round_.pk)
-        if not round_.takes_ballots:
-            raise Refused(
-                "This round has closed, so your ballot was not changed. "
-                "What you cast before the close counts."
-            )
-        if not Elector.objects.filter(round=round_, member=voter).exists():
-            raise Refused(
-                "You became a member after this round opened, so you vote from the next one on."
-            )
+        if refusal := round_.refusal_for(voter):
+            raise Refused(refusal)
         candidates = list(round_.candidates.filter(pk__in=approvals))
         if len(candidates) != len(set(approvals)):
             raise Refused("One of the experts you approved does not stand in this round.")
@@ -114,6 +116,8 @@ def ballot_cast(*, voter: User, round_: Round, approvals: Collection[int]) -> Ba
             round=round_, voter=voter, defaults={"cast_at": now}
         )
         if not created:
+            if set(ballot.approvals.all()) == set(candidates):
+                return ballot  # a second click, or the same choice again: nothing to record
             ballot.cast_at, ballot.revision = now, ballot.revision + 1
             ballot.save(update_fields=["cast_at", "revision"])
         ballot.approvals.set(candidates)
@@ -124,13 +128,17 @@ def ballot_cast(*, voter: User, round_: Round, approvals: Collection[int]) -> Ba
 
 
 def _election(round_: Round, ballots: list[Ballot]) -> Election:
+    """What is counted. An expert that has left since the opening stands no more."""
+    standing = {
+        candidate.pk: candidate.cost_bytes
+        for candidate in round_.candidates.filter(expert__in=Expert.objects.eligible())
+    }
     return Election(
-        candidates=tuple(
-            TallyCandidate(id=str(candidate.pk), cost=candidate.cost_bytes)
-            for candidate in round_.candidates.all()
-        ),
+        candidates=tuple(TallyCandidate(id=str(pk), cost=cost) for pk, cost in standing.items()),
         ballots=tuple(
-            frozenset(str(candidate.pk) for candidate in ballot.approvals.all())
+            frozenset(
+                str(approved.pk) for approved in ballot.approvals.all() if approved.pk in standing
+            )
             for ballot in ballots
         ),
         budget=round_.budget_bytes,
@@ -175,6 +183,8 @@ def round_close(*, round_id: int) -> Round:
 def _settle(round_: Round, target: str, *, steward: User, action: str, reason: str) -> Round:
     with transaction.atomic():
         round_ = Round.objects.select_for_update().get(pk=round_.pk)
+        if round_.status == target and round_.settled_by == steward:
+            return round_  # the second click of a double click
         ROUND_LIFECYCLE.require(round_.status, target)
         round_.status, round_.status_reason = target, reason
         round_.settled_by, round_.settled_at = steward, timezone.now()

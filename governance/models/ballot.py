@@ -5,7 +5,7 @@ from governance.models.round import Candidate, Round
 
 
 class Ballot(models.Model):
-    """The approvals of one member in one round. Only its owner ever sees it; the last one counts."""
+    """The approvals of one member in one round, as last cast. Only its owner ever sees it."""
 
     round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="ballots")
     voter = models.ForeignKey(

@@ -1,12 +1,19 @@
+import hashlib
 import uuid
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
 from contributions.models import Expert
 from mosaic_site.lifecycle import Lifecycle
+from mosaic_site.members.models import User
+
+if TYPE_CHECKING:
+    from governance.models.decision import Decision
 
 ROUND_LIFECYCLE = Lifecycle(
     "round",
@@ -28,10 +35,25 @@ class RoundQuerySet(models.QuerySet["Round"]):
     def with_counts(self) -> "RoundQuerySet":
         """Adds `candidate_count`, `ballot_count`, `elector_count`."""
         return self.annotate(
-            candidate_count=models.Count("candidates", distinct=True),
-            ballot_count=models.Count("ballots", distinct=True),
-            elector_count=models.Count("electors", distinct=True),
+            candidate_count=_count("candidates"),
+            ballot_count=_count("ballots"),
+            elector_count=_count("electors"),
         )
+
+
+def _count(relation: str) -> Coalesce:
+    """How many rows of `relation` a round has.
+
+    A subquery each: three counts in one join would walk candidates x ballots x electors.
+    """
+    counted = (
+        Round.objects.filter(pk=models.OuterRef("pk"))
+        .order_by()
+        .values("pk")
+        .annotate(number=models.Count(relation))
+        .values("number")
+    )
+    return Coalesce(models.Subquery(counted), 0)
 
 
 class Round(models.Model):
@@ -91,6 +113,37 @@ class Round(models.Model):
     def takes_ballots(self) -> bool:
         return self.status == self.Status.OPEN and timezone.now() < self.closes_at
 
+    @property
+    def seconds_left(self) -> float:
+        """Until the close; 0 after it."""
+        return max(0.0, (self.closes_at - timezone.now()).total_seconds())
+
+    @property
+    def lot_commitment(self) -> str:
+        """SHA-256 of the lot's seed: public from the opening, so that nobody can choose the lot."""
+        return hashlib.sha256(self.lot_seed.encode()).hexdigest()
+
+    @property
+    def outcome(self) -> "Decision | None":
+        """The decision, once there is one."""
+        return getattr(self, "decision", None)
+
+    def refusal_for(self, person: User) -> str:
+        """Why this person cannot cast or change a ballot now, as a sentence; "" if they can."""
+        if not self.takes_ballots:
+            return (
+                "This round has closed, so your ballot was not changed. "
+                "What you cast before the close counts."
+            )
+        if not self.electors.filter(member=person).exists():
+            return "You became a member after this round opened, so you vote from the next one on."
+        return ""
+
+
+class CandidateQuerySet(models.QuerySet["Candidate"]):
+    def with_experts(self) -> "CandidateQuerySet":
+        return self.select_related("expert__owner", "expert__priority")
+
 
 class Candidate(models.Model):
     """One expert on a round's ballot, bound to the exact adapter voted on."""
@@ -99,6 +152,8 @@ class Candidate(models.Model):
     expert = models.ForeignKey(Expert, on_delete=models.PROTECT, related_name="candidacies")
     adapter_sha256 = models.CharField(max_length=64)
     cost_bytes = models.PositiveBigIntegerField()
+
+    objects = CandidateQuerySet.as_manager()
 
     class Meta:
         ordering = ["round", "id"]

@@ -1,0 +1,232 @@
+"""A decision in words: who joined and at whose cost, who did not and why, and one's own part.
+
+Reads what `governance.tally` stored; decides nothing. Money is in bytes of the budget.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from governance.models import Candidate, Decision
+from mosaic_site.display.words import mib, percent, tile_colour
+from mosaic_site.members.models import User
+
+
+@dataclass(frozen=True)
+class Amount:
+    """An exact number of bytes, said in MiB."""
+
+    exact: Fraction
+
+    def __str__(self) -> str:
+        return mib(round(self.exact))
+
+    @property
+    def precisely(self) -> str:
+        whole = self.exact.denominator == 1
+        return f"{self.exact.numerator:,} bytes" if whole else f"exactly {self.exact} bytes"
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A winner. The prices are what one supporter paid; None where the budget had room for all."""
+
+    candidate: Candidate
+    approvals: int
+    place: int
+    lowest: Amount | None
+    highest: Amount | None
+    rho: str
+
+    @property
+    def same_price(self) -> bool:
+        return self.lowest == self.highest
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    candidate: Candidate
+    approvals: int | None
+    why: str
+    held: Amount | None
+    missing: Amount | None
+    more: str
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A lot between exact equals; `decisive` if it chose who joined and who did not."""
+
+    among: str
+    chosen: str
+    decisive: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    joined: list[Joined]
+    left_out: list[LeftOut]
+    draws: list[Draw]
+    lot_decided: bool
+    budget: int
+    spent: int
+    voters: int
+    share_initial: Amount
+    share_final: Amount
+    raised: str
+    most_votes: list[Candidate]
+    only_here: list[Candidate]
+    only_by_most_votes: list[Candidate]
+    tiles: list[dict[str, object]]
+
+    @property
+    def bought(self) -> list[Joined]:
+        return [one for one in self.joined if one.lowest is not None]
+
+    @property
+    def filled(self) -> list[Joined]:
+        return [one for one in self.joined if one.lowest is None]
+
+
+@dataclass(frozen=True)
+class MyShare:
+    """One voter's part in a decision. `fraction` of their final share paid for `paid_for`."""
+
+    empty: bool
+    fraction: Fraction
+    paid_for: list[Candidate]
+    came_anyway: list[Candidate]
+    did_not_join: list[Candidate]
+
+    @property
+    def percent(self) -> str:
+        return percent(float(self.fraction))
+
+
+def explain(decision: Decision, candidates: Sequence[Candidate]) -> Explanation:
+    """Put a decision in words. `candidates` are the round's, with their experts."""
+    result = decision.result
+    by_id = {str(candidate.pk): candidate for candidate in candidates}
+    joined = [_joined(winner, by_id) for winner in result["winners"]]
+    most_votes = [by_id[name] for name in result["comparison"]]
+    winners = [one.candidate for one in joined]
+    initial, final = (Amount(Fraction(result["share"][key])) for key in ("initial", "final"))
+    return Explanation(
+        joined=joined,
+        left_out=_left_out(result, by_id),
+        draws=[_draw(lot, by_id) for lot in result["lots"]],
+        lot_decided=result["lot_decided"],
+        budget=result["budget"],
+        spent=result["spent"],
+        voters=result["voters"],
+        share_initial=initial,
+        share_final=final,
+        raised=percent(float(final.exact / initial.exact - 1)) if initial != final else "",
+        most_votes=most_votes,
+        only_here=[one for one in winners if one not in most_votes],
+        only_by_most_votes=[one for one in most_votes if one not in winners],
+        tiles=[
+            {
+                "label": one.candidate.expert.name,
+                "weight": one.candidate.cost_bytes,
+                "colour": tile_colour(one.candidate.expert.owner_id),
+                "url": one.candidate.expert.get_absolute_url(),
+                "detail": mib(one.candidate.cost_bytes),
+            }
+            for one in joined
+        ],
+    )
+
+
+def _joined(winner: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> Joined:
+    paid = winner["payments"]
+    return Joined(
+        candidate=by_id[winner["id"]],
+        approvals=winner["approvals"],
+        place=winner["round"],
+        lowest=Amount(Fraction(paid["min"])) if paid else None,
+        highest=Amount(Fraction(paid["max"])) if paid else None,
+        rho=winner["rho"] or "",
+    )
+
+
+def _left_out(result: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> list[LeftOut]:
+    left_out = [_loser(loser, by_id[loser["id"]], result) for loser in result["losers"]]
+    counted = {one["id"] for one in (*result["winners"], *result["losers"])}
+    withdrawn = [candidate for name, candidate in by_id.items() if name not in counted]
+    why = "It was withdrawn before the close, so it was not counted."
+    return left_out + [LeftOut(gone, None, why, None, None, "") for gone in withdrawn]
+
+
+def _loser(loser: Mapping[str, Any], candidate: Candidate, result: Mapping[str, Any]) -> LeftOut:
+    held, missing = (Amount(Fraction(loser[key])) for key in ("remaining", "missing"))
+    could_not_pay = loser["reason"] == "supporters_could_not_pay"
+    more = loser["more_supporters_needed"]
+    return LeftOut(
+        candidate=candidate,
+        approvals=loser["approvals"],
+        why=_reason(loser, held, result),
+        held=held if could_not_pay else None,
+        missing=missing if could_not_pay else None,
+        more=(
+            f"{more} more {'supporter' if more == 1 else 'supporters'} would have been enough."
+            if more
+            else ""
+        ),
+    )
+
+
+def _reason(loser: Mapping[str, Any], held: Amount, result: Mapping[str, Any]) -> str:
+    cost, budget, voters = loser["cost"], result["budget"], result["voters"]
+    match loser["reason"]:
+        case "no_approval":
+            return "Nobody approved of it."
+        case "below_floor":
+            # Swiecie's floor: approvals / voters >= cost / (3 x budget), rounded up to whole voters
+            least = -(-cost * voters // (3 * budget))
+            return (
+                f"An expert that weighs {mib(cost)} of {mib(budget)} needs at least {least} of "
+                f"{voters} voters; {loser['approvals']} approved of it."
+            )
+        case "supporters_could_not_pay":
+            return (
+                f"Its supporters together had {held} of their shares left, and it costs "
+                f"{mib(cost)}."
+            )
+        case _ if cost > budget:
+            return f"It costs {mib(cost)}, more than the whole budget."
+        case _:
+            return "Experts with more approvals took the room that was left in the budget."
+
+
+def _draw(lot: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> Draw:
+    def names(ids: Sequence[str]) -> str:
+        return ", ".join(by_id[name].expert.name for name in ids)
+
+    return Draw(names(lot["among"]), names(lot["chosen"]), lot["decisive"])
+
+
+def my_share(
+    decision: Decision,
+    approved: frozenset[int] | None,
+    person: User,
+    candidates: Sequence[Candidate],
+) -> MyShare | None:
+    """What became of a voter's share; None for somebody who did not vote.
+
+    `approved` are the keys on this person's own ballot.
+    """
+    if approved is None or person.pk not in decision.voters:
+        return None
+    bought = {int(one["id"]) for one in decision.result["winners"] if one["payments"]}
+    filled = {int(one["id"]) for one in decision.result["winners"]} - bought
+    index = decision.voters.index(person.pk)
+    mine = [candidate for candidate in candidates if candidate.pk in approved]
+    return MyShare(
+        empty=not mine,
+        fraction=Fraction(decision.result["spent_fractions"][index]),
+        paid_for=[candidate for candidate in mine if candidate.pk in bought],
+        came_anyway=[candidate for candidate in mine if candidate.pk in filled],
+        did_not_join=[candidate for candidate in mine if candidate.pk not in bought | filled],
+    )
