@@ -1,0 +1,83 @@
+"""Nobody imports upwards, and the pure rooms stay pure."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.source import ROOT, imports, modules, within
+
+APPS = ("contributions", "governance", "training_workers")
+# The rest of mosaic_site is the roof: it looks at every floor.
+KERNEL = (
+    "mosaic_site.settings",
+    "mosaic_site.errors",
+    "mosaic_site.lifecycle",
+    "mosaic_site.live",
+    "mosaic_site.middleware",
+    "mosaic_site.context",
+    "mosaic_site.celery",
+    "mosaic_site.members",
+    "mosaic_site.ledger",
+    "mosaic_site.display",
+    "mosaic_site.templatetags",
+    "mosaic_site.supervisor",
+)
+FORBIDDEN = {
+    **{room: APPS for room in KERNEL},
+    "contributions": ("governance", "training_workers"),
+    "governance": ("training_workers",),
+    "contributions.intake": ("django", "mosaic_site", "governance", "training_workers"),
+    "governance.tally": ("django", "mosaic_site", "contributions", "training_workers"),
+    "training_workers.engine": ("django", "mosaic_site", "contributions", "governance", "celery"),
+    "mosaic_site.supervisor": ("django", *APPS),
+}
+TORCH = ("torch", "transformers", "peft", "safetensors", "sklearn")
+WITH_TORCH = (
+    "training_workers.engine",
+    "training_workers.runs",
+    "training_workers.serving.process",
+)
+
+
+@pytest.mark.parametrize(("room", "others"), FORBIDDEN.items())
+def test_nobody_imports_upwards(room: str, others: tuple[str, ...]) -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name, tree in modules(*APPS, "mosaic_site")
+        if within(name, room)
+        for imported in imports(tree)
+        if any(within(imported, other) for other in others) and not within(imported, room)
+    ]
+    assert not wrong
+
+
+def test_torch_is_imported_by_the_engine_the_runs_and_the_serving_process_alone() -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name, tree in modules()
+        if not any(within(name, room) for room in WITH_TORCH)
+        for imported in imports(tree)
+        if any(within(imported, library) for library in TORCH)
+    ]
+    assert not wrong
+
+
+def test_the_web_process_does_not_load_torch() -> None:
+    code = (
+        "import sys, mosaic_site.asgi; from django.urls import get_resolver;"
+        "get_resolver().url_patterns;"
+        "from django.conf import settings; from django.template.loader import get_template;"
+        "get_template('home.html');"
+        "print([name for name in ('torch', 'transformers', 'peft', 'sklearn') "
+        "if name in sys.modules])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"DJANGO_SETTINGS_MODULE": "mosaic_site.settings.test", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert printed.strip() == "[]"
