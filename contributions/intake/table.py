@@ -41,7 +41,7 @@ class Table:
         self._lines = lines
         self._findings = findings
         self._limits = limits
-        self._fault: Fault | None = None
+        self._faults: list[Fault] = []  # of the lines that the current row was read from
         # strict: a quote that is never closed is an error instead of one endless cell.
         self._reader = csv.reader(
             self._feed(), delimiter=delimiter, strict=True, skipinitialspace=True
@@ -66,13 +66,14 @@ class Table:
 
     def _feed(self) -> Iterator[str]:
         for line in self._lines:
-            self._fault = self._fault or line.fault
+            if line.fault:
+                self._faults.append(line.fault)
             yield line.text
 
     def _next_cells(self, *, header: bool = False) -> tuple[Place, list[str]] | None:
         """The cells of the next row that could be cut into cells; None at the end."""
         while True:
-            self._fault = None
+            self._faults.clear()
             place = Place(self.rows_read + 1, self._lines.number + 1)
             try:
                 cells = next(self._reader)
@@ -83,12 +84,12 @@ class Table:
                 if not self._goes_on_after(str(error), place, header=header):
                     return None
                 continue
-            if not cells and not self._fault:
+            if not cells and not self._faults:
                 continue
             self.rows_read += not header
-            if not self._fault:
+            if not self._faults:
                 return place, cells
-            self._add(self._fault, place, header=header)
+            self._add(self._faults[0], place, header=header)
             if header:
                 return None
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from governance.tally.election import Election
 from governance.tally.greedy import Fill, fill
@@ -34,16 +35,19 @@ def decide(election: Election) -> Outcome:
     """
     electorate = Electorate(election)
     initial = Fraction(election.budget, election.voters) if election.voters else Fraction(0)
-    share, spending = initial, spend(electorate, initial)
-    percent = 100
+    step = initial / 100  # shares are counted in steps: 100 of them at first
+    steps, spending = 100, spend(electorate, initial, step)
     while _something_fits(election, electorate, spending):
-        percent += 1
-        raised = initial * percent / 100
-        larger = spend(electorate, raised)
+        # Within the slack the same experts are bought, so only the first step behind it is tried.
+        following = max(steps + 1, ceil(steps + spending.slack / step))
+        larger = spend(electorate, following * step, step)
         if _cost(electorate, larger) > election.budget:
+            steps = following - 1
+            spending = spend(electorate, steps * step, step)
             break
-        share, spending = raised, larger
-    return Outcome(electorate, initial, share, spending, fill(election, spending.winners))
+        steps, spending = following, larger
+    filled = fill(election, spending.winners)
+    return Outcome(electorate, initial, steps * step, spending, filled)
 
 
 def _cost(electorate: Electorate, spending: Spending) -> int:

@@ -76,12 +76,13 @@ def _losers(election: Election, outcome: Outcome) -> list[Loser]:
     for loser in losers:
         supporters = (at for at, ballot in enumerate(election.ballots) if loser.id in ballot)
         remaining = sum((left[ballot] for ballot in supporters), Fraction(0))
+        reason = _reason(election, outcome, loser, approvals[loser.id])
         needed = None
         if ask and loser.cost <= election.budget:
             needed = supporters_needed(election, loser.id, most=max(election.voters, 1))
         found.append(
             Loser(
-                loser.id, loser.cost, approvals[loser.id], _reason(election, outcome, loser, approvals[loser.id]),
+                loser.id, loser.cost, approvals[loser.id], reason,
                 remaining, max(loser.cost - remaining, Fraction(0)), needed,
             )
         )  # fmt: skip

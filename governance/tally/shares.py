@@ -7,6 +7,7 @@ Peters, Pierczynski and Skowron, 'Proportional Participatory Budgeting with Addi
 import heapq
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 
 from governance.tally.election import Election
 
@@ -25,6 +26,7 @@ class Electorate:
                 members.setdefault(ballot, []).append(index)
         self.groups = list(members.values())  # ballot indices of each group
         self.sizes = [len(group) for group in self.groups]
+        self.budget = election.budget
         self.candidates = {candidate.id: candidate for candidate in election.eligible()}
         self.supporters: dict[str, list[int]] = {name: [] for name in self.candidates}
         for group, ballot in enumerate(members):
@@ -50,90 +52,132 @@ class Purchase:
 
 @dataclass(frozen=True)
 class Spending:
-    """All purchases at one share, in order, and what one voter of each group has left."""
+    """All purchases at one share, in order, and what one voter of each group has left.
+
+    At every share in [share, share + slack) the same experts are bought in the same order. A slack
+    of at most one `step` is not worth knowing: it can be too large, but not above the step.
+    """
 
     purchases: list[Purchase]
     left: list[Fraction]
+    slack: Fraction
 
     @property
     def winners(self) -> list[str]:
         return [purchase.id for purchase in self.purchases]
 
 
+@dataclass(frozen=True)
+class Offer:
+    """The smallest rho with sum_i min(held_i, rho x cost) = cost over an expert's supporters.
+
+    `slope` (<= 0) is how rho changes with the share. Rho is convex in the share, since a larger
+    share leaves fewer supporters without enough, so rho + slope x d bounds it from below.
+    """
+
+    rho: Fraction
+    slope: Fraction
+
+
 class Purses:
     """The voters' money, in whole coins that are cut smaller whenever a purchase needs it.
 
-    Integers over one common denominator are exact like Fractions, and many times faster.
+    Integers over one common denominator are exact like Fractions, and many times faster. `rise`
+    is how many coins more a purse would hold for one unit of share more.
     """
 
-    def __init__(self, electorate: Electorate, share: Fraction) -> None:
+    def __init__(self, electorate: Electorate, share: Fraction, step: Fraction) -> None:
         self._electorate = electorate
+        self._step = step
         self.coin = share.denominator  # coins in one unit of money
         self.held = [share.numerator] * len(electorate.groups)
+        self._rise = [self.coin] * len(electorate.groups)
+        self.slack = Fraction(electorate.budget)  # no share is ever raised as far as that
 
-    def rho(self, name: str) -> Fraction | None:
-        """The smallest rho with sum_i min(held_i, rho x cost) = cost over the supporters.
-
-        None if all their money does not reach the cost.
-        """
-        sizes, held = self._electorate.sizes, self.held
-        cost = self._electorate.candidates[name].cost
-        purses = sorted((held[group], sizes[group]) for group in self._electorate.supporters[name])
-        owed, payers = cost * self.coin, sum(size for _, size in purses)
-        for purse, size in purses:
-            if purse * payers >= owed:  # from here on everybody can pay an equal part
-                return Fraction(owed, payers * cost * self.coin)
-            owed -= purse * size
+    def offer(self, name: str) -> Offer | None:
+        """The present offer of an expert; None if all its supporters' money is not enough."""
+        sizes, cost = self._electorate.sizes, self._electorate.candidates[name].cost
+        supporters = self._electorate.supporters[name]
+        purses = sorted((self.held[at], sizes[at], self._rise[at]) for at in supporters)
+        owed, payers, rise = cost * self.coin, sum(size for _, size, _ in purses), 0
+        for held, size, rises in purses:
+            if held * payers >= owed:  # from here on everybody can pay an equal part
+                unit = payers * cost * self.coin
+                return Offer(Fraction(owed, unit), Fraction(-rise, unit))
+            owed -= held * size
             payers -= size
+            rise += rises * size
+        self.same_until(owed, rise)
         return None
 
-    def pay(self, name: str, rho: Fraction) -> dict[int, int]:
+    def pay(self, name: str, offer: Offer) -> dict[int, int]:
         """Take min(held, rho x cost) from every supporter; returns it by group, in coins."""
-        price = rho * self._electorate.candidates[name].cost * self.coin
-        if price.denominator > 1:
-            self.coin *= price.denominator
-            self.held = [purse * price.denominator for purse in self.held]
+        cost = self._electorate.candidates[name].cost
+        price, slope = offer.rho * cost * self.coin, offer.slope * cost * self.coin
+        cut = lcm(price.denominator, slope.denominator)
+        if cut > 1:
+            self.coin *= cut
+            self.held = [coins * cut for coins in self.held]
+            self._rise = [coins * cut for coins in self._rise]
+        full, change = int(price * cut), int(slope * cut)
         paid = {}
-        for group in self._electorate.supporters[name]:
-            paid[group] = min(self.held[group], price.numerator)
-            self.held[group] -= paid[group]
+        for at in self._electorate.supporters[name]:
+            held = self.held[at]
+            paid[at] = min(held, full)
+            self.held[at] -= paid[at]
+            if held < full:
+                self.same_until(full - held, self._rise[at] - change)
+                self._rise[at] = 0
+            else:
+                self._rise[at] -= change
         return paid
 
+    @property
+    def looks_ahead(self) -> bool:
+        return self.slack > self._step
 
-def spend(electorate: Electorate, share: Fraction) -> Spending:
+    def same_until(self, distance: Fraction | int, speed: Fraction | int) -> None:
+        """Something changes once the share has risen by distance/speed, if speed is positive."""
+        if speed > 0 and self.looks_ahead:
+            self.slack = min(self.slack, Fraction(distance) / speed)
+
+
+def spend(electorate: Electorate, share: Fraction, step: Fraction) -> Spending:
     """Buy, again and again, the affordable expert with the smallest rho, until none is left.
 
-    Money only shrinks, so an old rho is a lower bound of the present one: an expert is looked at
-    again only when its bound has come to the top.
+    Money only shrinks, so an old offer bounds the present one from below: an expert is looked at
+    again only when its bound has come to the top of the queue.
     """
-    purses = Purses(electorate, share)
+    purses = Purses(electorate, share, step)
     queue = list(electorate.keys)
     heapq.heapify(queue)
+    slopes = dict.fromkeys(electorate.candidates, Fraction(0))
     purchases: list[Purchase] = []
     while queue:
-        key = heapq.heappop(queue)
-        rho = purses.rho(key[-1])
-        if rho is None:
+        first = heapq.heappop(queue)
+        name = first[-1]
+        offer = purses.offer(name)
+        if offer is None:
             continue
-        if rho > key[0]:
-            heapq.heappush(queue, (rho, *key[1:]))
+        slopes[name] = offer.slope
+        if offer.rho > first[0]:
+            heapq.heappush(queue, (offer.rho, *first[1:]))
             continue
-        tied = _tied(queue, key, purses)
-        paid = purses.pay(key[-1], rho)
-        purchases.append(Purchase(key[-1], rho, paid, purses.coin, tied))
-    return Spending(purchases, [Fraction(purse, purses.coin) for purse in purses.held])
+        for other in queue if purses.looks_ahead else ():
+            purses.same_until(other[0] - offer.rho, offer.slope - slopes[other[-1]])
+        tied = _tied(queue, first, purses)
+        paid = purses.pay(name, offer)
+        purchases.append(Purchase(name, offer.rho, paid, purses.coin, tied))
+    left = [Fraction(coins, purses.coin) for coins in purses.held]
+    return Spending(purchases, left, purses.slack)
 
 
 def _tied(queue: list[Key], first: Key, purses: Purses) -> tuple[str, ...]:
     """Everyone who equals `first` in all but the lot, `first` included; empty if nobody does."""
-    equals: list[Key] = []
-    while queue and queue[0][:3] == first[:3]:
-        key = heapq.heappop(queue)
-        rho = purses.rho(key[-1])
-        if rho == first[0]:
-            equals.append(key)
-        elif rho is not None:
-            heapq.heappush(queue, (rho, *key[1:]))
-    for key in equals:
-        heapq.heappush(queue, key)
-    return (first[-1], *(key[-1] for key in equals)) if equals else ()
+    equals = []
+    for key in queue:
+        if key[:3] == first[:3]:
+            offer = purses.offer(key[-1])
+            if offer and offer.rho == first[0]:
+                equals.append(key[-1])
+    return (first[-1], *sorted(equals)) if equals else ()
