@@ -80,9 +80,7 @@ class TalkConsumer(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         await _end(self.task)
 
-    async def receive(
-        self, text_data: str | None = None, bytes_data: bytes | None = None
-    ) -> None:
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
             said = json.loads(text_data or "")
         except json.JSONDecodeError:
@@ -94,9 +92,9 @@ class TalkConsumer(AsyncWebsocketConsumer):
             question = talking.read_question(prompt if isinstance(prompt, str) else "")
             await talking.count_question(self._who())
         except Refused as refusal:
-            await self._say("_refusal.html", {"refusal": str(refusal)})
+            await self._say("_refusal.html", {"refusal": str(refusal), "update": True})
             return
-        await self._say("_refusal.html", {"refusal": ""})
+        await self._say("_refusal.html", {"refusal": "", "update": True})
         self.task = asyncio.create_task(self._answer(question))
 
     def _who(self) -> str:

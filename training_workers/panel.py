@@ -15,15 +15,6 @@ from training_workers.models import Job, JobEvent
 MOST_POINTS = 200
 MOST_EVENTS = 60
 
-PHASES = {
-    "loading": "Loading the base",
-    "training": "Training",
-    "evaluating": "Answering the probes",
-    "monolith": "Training the monolith to compare with",
-    "composing": "Fitting the strategies",
-    "reporting": "Scoring the sealed probes",
-}
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -44,8 +35,7 @@ class Progress:
 
     @property
     def phase_words(self) -> str:
-        phase = self.phase or "training"
-        return PHASES.get(phase, phase.replace("_", " ").capitalize())
+        return (self.phase or "begun").capitalize()
 
 
 @dataclass(frozen=True)
@@ -121,7 +111,7 @@ def panel_of(job: Job) -> Panel:
         progress=Progress.read(job.progress),
         ahead=max(job.queue_position() - 1, 0),
         seconds=seconds,
-        points=_points(job) if job.kind == Job.Kind.TRAIN else [],
+        points=_points(job),
         timeline=_timeline(job),
         attempts_allowed=settings.MOSAIC_JOB_ATTEMPTS,
     )

@@ -61,7 +61,7 @@ class Answer:
 
     @property
     def expert(self) -> Mapping[str, Any] | None:
-        """Who answers: "id", "name", "owner", "owner_id". None: the base alone, or not known yet."""
+        """ "id", "name", "owner", "owner_id" of who answers. None: the base, or not known yet."""
         return self.route["expert"] if self.route else None
 
     @property

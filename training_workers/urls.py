@@ -1,4 +1,17 @@
-from typing import Any
+from django.urls import path
+
+from training_workers.views import desk, jobs, releases, talk
 
 app_name = "training_workers"
-urlpatterns: list[Any] = []
+urlpatterns = [
+    path("jobs/<int:pk>/", jobs.job_detail, name="job_detail"),
+    path("jobs/<int:pk>/panel/", jobs.job_panel, name="job_panel"),
+    path("jobs/<int:pk>/cancel/", jobs.job_cancel, name="job_cancel"),
+    path("experts/<int:pk>/training/", jobs.expert_training, name="expert_training"),
+    path("releases/", releases.release_list, name="release_list"),
+    path("releases/<int:number>/", releases.release_detail, name="release_detail"),
+    path("releases/<int:number>/retry/", releases.release_retry, name="release_retry"),
+    path("releases/<int:number>/roll-back/", releases.release_roll_back, name="release_roll_back"),
+    path("talk/", talk.talk, name="talk"),
+    path("desk/", desk.desk, name="desk"),
+]
