@@ -156,7 +156,8 @@ def round_close(*, round_id: int) -> Round:
         if len(ballots) < round_.quorum:
             target, action = Round.Status.NO_QUORUM, "round.no_quorum"
             round_.status_reason = (
-                f"{len(ballots)} ballots were cast and {round_.quorum} are needed. "
+                f"{len(ballots)} {'ballot was' if len(ballots) == 1 else 'ballots were'} cast "
+                f"and {round_.quorum} are needed. "
                 "The live release stays."
             )
             data: dict[str, object] = {"ballots": len(ballots), "quorum": round_.quorum}
