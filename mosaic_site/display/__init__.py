@@ -1,1 +1,1 @@
-"""The arithmetic behind what people see: layouts, axes, words and number formats. Imports no Django."""
+"""The arithmetic behind what people see: layouts, axes, number formats. Imports no Django."""

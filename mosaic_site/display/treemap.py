@@ -1,4 +1,4 @@
-"""Squarified treemap (Bruls, Huizing and van Wijk, 2000): areas by weight, tiles close to square."""
+"""Squarified treemap (Bruls, Huizing, van Wijk, 2000): areas by weight, tiles near square."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ TILE_COLOURS = 12
 
 # state -> (tone of the pill, what people read)
 STATES: dict[str, tuple[str, str]] = {
-    "draft": ("idle", "Draft"),
     "received": ("wait", "Received"),
     "checking": ("busy", "Checking"),
     "valid": ("good", "Ready to use"),
@@ -18,16 +17,12 @@ STATES: dict[str, tuple[str, str]] = {
     "approved": ("good", "Approved"),
     "queued": ("wait", "In the queue"),
     "training": ("busy", "Training"),
-    "evaluating": ("busy", "Evaluating"),
     "running": ("busy", "Running"),
-    "finished": ("good", "Finished"),
-    "succeeded": ("good", "Finished"),
+    "done": ("good", "Done"),
     "eligible": ("good", "On the next ballot"),
     "failed": ("bad", "Failed"),
-    "cancelling": ("busy", "Stopping"),
     "cancelled": ("idle", "Cancelled"),
     "withdrawn": ("idle", "Withdrawn"),
-    "scheduled": ("wait", "Scheduled"),
     "open": ("busy", "Open"),
     "closed": ("idle", "Closed"),
     "provisional": ("wait", "Provisional result"),
@@ -35,7 +30,6 @@ STATES: dict[str, tuple[str, str]] = {
     "vetoed": ("bad", "Vetoed"),
     "no_quorum": ("idle", "No quorum"),
     "composing": ("busy", "Composing"),
-    "ready": ("good", "Ready"),
     "live": ("live", "Live"),
     "retired": ("idle", "Retired"),
 }
