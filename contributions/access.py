@@ -5,16 +5,21 @@ from django.db.models import Q
 from django.shortcuts import get_object_or_404
 
 from contributions.models import Dataset, DatasetVersion, Expert, Priority
-from contributions.models.dataset import DatasetQuerySet
+from contributions.models.dataset import DatasetQuerySet, DatasetVersionQuerySet
 from contributions.models.expert import ExpertQuerySet
+from contributions.models.priority import PriorityQuerySet
 from mosaic_site.members.models import User
 
 Person = User | AnonymousUser
 
 
+def priorities_for_anyone() -> PriorityQuerySet:
+    return Priority.objects.select_related("owner").with_counts()
+
+
 def priority_for_anyone(pk: int) -> Priority:
     """Priorities are public; their sealed probes never are."""
-    return get_object_or_404(Priority.objects.select_related("owner"), pk=pk)
+    return get_object_or_404(priorities_for_anyone(), pk=pk)
 
 
 def datasets_visible_to(person: Person) -> DatasetQuerySet:
@@ -32,12 +37,27 @@ def dataset_visible_to(person: Person, pk: int) -> Dataset:
 
 
 def dataset_owned_by(person: User, pk: int) -> Dataset:
-    return get_object_or_404(Dataset, pk=pk, owner=person)
+    return get_object_or_404(Dataset.objects.select_related("owner"), pk=pk, owner=person)
+
+
+def versions_visible_to(person: Person) -> DatasetVersionQuerySet:
+    versions = DatasetVersion.objects.select_related("dataset", "dataset__owner")
+    return versions.filter(dataset__in=datasets_visible_to(person))
 
 
 def version_visible_to(person: Person, pk: int) -> DatasetVersion:
+    return get_object_or_404(versions_visible_to(person), pk=pk)
+
+
+def version_owned_by(person: User, pk: int) -> DatasetVersion:
+    return get_object_or_404(versions_visible_to(person), pk=pk, dataset__owner=person)
+
+
+def versions_trainable_by(person: User) -> DatasetVersionQuerySet:
+    """What an expert of this member may learn from: own data and published data, described."""
+    mine = Q(dataset__owner=person) | Q(dataset__is_public=True)
     versions = DatasetVersion.objects.select_related("dataset", "dataset__owner")
-    return get_object_or_404(versions, pk=pk, dataset__in=datasets_visible_to(person))
+    return versions.filter(mine).trainable().order_by("-created_at", "-id")
 
 
 def experts_for_anyone() -> ExpertQuerySet:

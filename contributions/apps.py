@@ -14,6 +14,7 @@ class ContributionsConfig(AppConfig):
                 "dataset.uploaded": "uploaded",
                 "dataset.checked": "checked",
                 "dataset.rejected": "found errors in",
+                "dataset.recheck_asked": "asked for another check of",
                 "dataset.described": "described the dataset",
                 "dataset.published": "published the dataset",
                 "base.registered": "registered the base",

@@ -7,6 +7,7 @@ from contributions.actions.datasets import (
     dataset_upload,
     reconcile,
     version_check,
+    version_recheck,
 )
 from contributions.actions.experts import (
     base_register,
@@ -42,4 +43,5 @@ __all__ = [
     "priority_retire",
     "reconcile",
     "version_check",
+    "version_recheck",
 ]

@@ -55,10 +55,12 @@ def base_register(
     return base
 
 
-def _require_trainable(versions: Sequence[DatasetVersion]) -> None:
+def _require_trainable(owner: User, versions: Sequence[DatasetVersion]) -> None:
     if not versions:
         raise Refused("Choose at least one dataset version: an expert learns from data.")
     for version in versions:
+        if version.dataset.owner_id != owner.pk and not version.dataset.is_public:
+            raise Refused(f"{version} is not public, so only its owner can train on it.")
         if version.status != DatasetVersion.Status.VALID:
             raise Refused(f"{version} is {version.status}; only a valid version can be learnt.")
         lacks = version.dataset.missing_for_training
@@ -82,7 +84,7 @@ def expert_submit(
         existing = Expert.objects.filter(once=once).first()
         if existing is not None:
             return existing
-        _require_trainable(versions)
+        _require_trainable(owner, versions)
         if Expert.objects.filter(owner=owner, name=name).exists():
             raise Refused(f"You have an expert called “{name}” already. Choose another name.")
         base = Base.objects.filter(active=True).first()
@@ -119,7 +121,7 @@ def _move(
     data: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> Expert:
-    """One step of the lifecycle: lock, check, write the row and its ledger entry, tell the pages."""
+    """One step: lock, check, write the row and its ledger entry, tell the pages."""
     with transaction.atomic():
         expert = Expert.objects.select_for_update().get(pk=expert.pk)
         EXPERT_LIFECYCLE.require(expert.status, target)
@@ -138,7 +140,7 @@ def expert_resubmit(
 ) -> Expert:
     """Bring a returned or cancelled expert again, changed."""
     with transaction.atomic():
-        _require_trainable(versions)
+        _require_trainable(expert.owner, versions)
         expert = _move(
             expert,
             Expert.Status.SUBMITTED,
@@ -173,7 +175,12 @@ def expert_return(*, steward: User, expert: Expert, reason: str) -> Expert:
 
 
 def expert_withdraw(*, actor: User, expert: Expert, reason: str) -> Expert:
-    """Take an expert out of what can be voted on. A release that holds it is rebuilt without it."""
+    """Take an expert out of what can be voted on. A release that holds it is rebuilt without it.
+
+    Owners may leave without a word; a steward who takes out somebody else's says why.
+    """
+    if actor.pk != expert.owner_id and not reason.strip():
+        raise Refused("Give a public reason for withdrawing somebody else's expert.")
     with transaction.atomic():
         expert = _move(
             expert,

@@ -26,6 +26,10 @@ class Licence(models.TextChoices):
     def allows_training(self) -> bool:
         return self is not Licence.CC_BY_ND
 
+    @classmethod
+    def trainable(cls) -> list[str]:
+        return [licence.value for licence in cls if licence.allows_training]
+
 
 class DatasetQuerySet(models.QuerySet["Dataset"]):
     def with_latest(self) -> "DatasetQuerySet":
@@ -89,7 +93,8 @@ DATASET_VERSION_LIFECYCLE = Lifecycle(
         "received": frozenset({"checking"}),
         "checking": frozenset({"received", "valid", "invalid"}),
         "valid": frozenset(),
-        "invalid": frozenset(),
+        # Again only where the check itself broke off: nothing was said about the content.
+        "invalid": frozenset({"received"}),
     },
 )
 
@@ -97,6 +102,14 @@ DATASET_VERSION_LIFECYCLE = Lifecycle(
 def upload_path(version: "DatasetVersion", filename: str) -> str:
     """Named by content, never by what the uploader called it."""
     return f"datasets/{version.sha256[:2]}/{version.sha256}-{version.once.hex}.upload"
+
+
+class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
+    def trainable(self) -> "DatasetVersionQuerySet":
+        """Valid, and nothing missing on the card (see `Dataset.missing_for_training`)."""
+        described = self.filter(dataset__licence__in=Licence.trainable())
+        described = described.exclude(dataset__summary="").exclude(dataset__origin="")
+        return described.filter(status=DatasetVersion.Status.VALID)
 
 
 class DatasetVersion(models.Model):
@@ -120,9 +133,13 @@ class DatasetVersion(models.Model):
     rows = models.PositiveIntegerField(default=0)
     report_data = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # The last sign of life of the check that runs, and how far it has read.
     checking_since = models.DateTimeField(null=True, blank=True)
+    checked_bytes = models.PositiveBigIntegerField(default=0)
     check_attempts = models.PositiveSmallIntegerField(default=0)
     once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+
+    objects = DatasetVersionQuerySet.as_manager()
 
     class Meta:
         ordering = ["dataset", "-number"]
@@ -144,3 +161,13 @@ class DatasetVersion(models.Model):
     @property
     def report(self) -> Report | None:
         return Report.from_dict(self.report_data) if self.report_data else None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its check is still to come or running."""
+        return self.status in {self.Status.RECEIVED, self.Status.CHECKING}
+
+    @property
+    def check_broke_off(self) -> bool:
+        """Invalid without a word about its content: the check itself never came to its end."""
+        return bool(self.report_data) and "broken_off" in self.report_data["counts"]

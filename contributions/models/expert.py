@@ -1,5 +1,8 @@
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -15,7 +18,7 @@ EXPERT_LIFECYCLE = Lifecycle(
     {
         "submitted": frozenset({"approved", "returned", "withdrawn"}),
         "returned": frozenset({"submitted", "withdrawn"}),
-        "approved": frozenset({"training", "cancelled", "withdrawn"}),
+        "approved": frozenset({"training", "cancelled"}),
         "training": frozenset({"eligible", "failed", "cancelled"}),
         "eligible": frozenset({"withdrawn"}),
         "failed": frozenset({"approved", "withdrawn"}),
@@ -23,6 +26,18 @@ EXPERT_LIFECYCLE = Lifecycle(
         "withdrawn": frozenset(),
     },
 )
+
+
+@dataclass(frozen=True)
+class Score:
+    """What an expert reaches on a priority's probes, from 0 to 1, beside the base alone."""
+
+    statement: str
+    score: float
+    low: float
+    high: float
+    base: float
+    n: int
 
 
 class ExpertQuerySet(models.QuerySet["Expert"]):
@@ -102,3 +117,18 @@ class Expert(models.Model):
     @property
     def adapter_path(self) -> Path:
         return Path(settings.MEDIA_ROOT) / self.adapter_folder
+
+    @property
+    def own_score(self) -> Score | None:
+        """The measured score on its own priority; None before it is evaluated."""
+        own = self.evidence.get("own")
+        return _score(self.priority.statement, own) if own else None
+
+    @property
+    def other_scores(self) -> list[Score]:
+        return [_score(other["statement"], other) for other in self.evidence.get("others", [])]
+
+
+def _score(statement: str, measured: Mapping[str, Any]) -> Score:
+    numbers = {name: measured[name] for name in ("score", "low", "high", "base", "n")}
+    return Score(statement=statement, **numbers)

@@ -2,6 +2,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 
@@ -9,12 +10,21 @@ class PriorityQuerySet(models.QuerySet["Priority"]):
     def open(self) -> "PriorityQuerySet":
         return self.filter(status=Priority.Status.OPEN)
 
+    def retired(self) -> "PriorityQuerySet":
+        return self.filter(status=Priority.Status.RETIRED)
+
     def with_counts(self) -> "PriorityQuerySet":
         """Adds `probe_count`, `expert_count`."""
-        return self.annotate(
-            probe_count=models.Count("probes", distinct=True),
-            expert_count=models.Count("experts", distinct=True),
-        )
+        return self.annotate(probe_count=_count("probes"), expert_count=_count("experts"))
+
+
+def _count(relation: str) -> Coalesce:
+    """How many rows of `relation` a priority has.
+
+    A subquery each: both counts in one join would walk probes x experts.
+    """
+    one = Priority.objects.filter(pk=models.OuterRef("pk")).order_by().values("pk")
+    return Coalesce(models.Subquery(one.annotate(n=models.Count(relation)).values("n")), 0)
 
 
 class Priority(models.Model):
@@ -52,6 +62,18 @@ class Priority(models.Model):
         return reverse("contributions:priority_detail", args=[self.pk])
 
 
+class ProbeQuerySet(models.QuerySet["Probe"]):
+    def open(self) -> "ProbeQuerySet":
+        """What may be shown: everything but the sealed ones."""
+        return self.exclude(part=Probe.Part.SEALED)
+
+    def per_part(self) -> dict[str, int]:
+        """How many each part has, in the order fit, select, sealed."""
+        counted = self.order_by().values_list("part").annotate(n=models.Count("pk"))
+        found = dict(counted)
+        return {part: found.get(part, 0) for part in Probe.Part.values}
+
+
 class Probe(models.Model):
     """One held-out example of a priority: a prompt and the answer that would satisfy.
 
@@ -69,6 +91,8 @@ class Probe(models.Model):
     prompt = models.TextField()
     answer = models.TextField()
     part = models.CharField(max_length=10, choices=Part)
+
+    objects = ProbeQuerySet.as_manager()
 
     class Meta:
         ordering = ["priority", "position"]

@@ -1,0 +1,145 @@
+"""The way from a need to an expert, told on every page of it: need, data, check, card, expert."""
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from contributions.access import versions_trainable_by
+from contributions.models import Base, Dataset, DatasetVersion, Priority
+from mosaic_site.members.models import User
+
+
+@dataclass(frozen=True)
+class Step:
+    """For components/steps.html: `state` is done, current or todo."""
+
+    label: str
+    state: str
+    detail: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What to do now, why, and where."""
+
+    text: str
+    label: str
+    url: str
+
+
+def carried_priority(request: HttpRequest) -> Priority | None:
+    """The priority that somebody came from, carried along as `?priority=`."""
+    asked = request.GET.get("priority", "")
+    return Priority.objects.open().filter(pk=asked).first() if asked.isdecimal() else None
+
+
+def carry(url: str, priority: Priority | None, **more: int) -> str:
+    """`url` with the priority, and whatever else, in its query."""
+    values = more | ({"priority": priority.pk} if priority else {})
+    query = "&".join(f"{name}={value}" for name, value in values.items())
+    return f"{url}?{query}" if query else url
+
+
+def steps(priority: Priority | None, version: DatasetVersion | None) -> list[Step]:
+    """Where a member stands. Without a priority the need is chosen at the end."""
+    done = [
+        version is not None,
+        version is not None and version.status == DatasetVersion.Status.VALID,
+        version is not None and not version.dataset.missing_for_training,
+    ]
+    now = done.index(False) if False in done else len(done)
+    states = ["done" if fine else "todo" for fine in done] + ["todo"]
+    states[now] = "current"
+    need = (
+        Step("Need", "done", str(priority), priority.get_absolute_url())
+        if priority
+        else Step("Need", "todo", "Chosen with the expert", reverse("contributions:priority_list"))
+    )
+    found = str(version) if version else "Upload a file"
+    return [
+        need,
+        Step("Data", states[0], found),
+        Step("Check", states[1], "Every row is looked at"),
+        Step("Card", states[2], "Licence, content, origin"),
+        Step("Expert", states[3], "Submit it for training"),
+    ]
+
+
+def next_step(version: DatasetVersion, owner: bool, priority: Priority | None) -> NextStep | None:
+    """What somebody who may look at this version does next with it; None while it is checked."""
+    dataset = version.dataset
+    if version.is_waiting:
+        return None
+    if version.status == DatasetVersion.Status.VALID and not dataset.missing_for_training:
+        return NextStep(
+            "This data is ready. An expert can learn from it.",
+            "Submit an expert with it",
+            carry(reverse("contributions:expert_new"), priority, dataset=version.pk),
+        )
+    if not owner:
+        return None
+    if version.status == DatasetVersion.Status.INVALID:
+        return NextStep(
+            "Mend the file and add it as a new version. This one stays as it is.",
+            "Add a new version",
+            carry(reverse("contributions:dataset_version_new", args=[dataset.pk]), priority),
+        )
+    return NextStep(
+        f"Before an expert can learn from it, it needs {and_list(dataset.missing_for_training)}.",
+        "Write the card",
+        carry(reverse("contributions:dataset_card", args=[dataset.pk]), priority),
+    )
+
+
+def missing_for_expert(owner: User) -> NextStep | None:
+    """The first thing that a member lacks to submit an expert, or None."""
+    if not Base.objects.filter(active=True).exists():
+        return NextStep(
+            "Experts adapt a shared base model, and no base is active yet. "
+            "Whoever runs this site registers one; until then, bring priorities and data.",
+            "See the priorities",
+            reverse("contributions:priority_list"),
+        )
+    if not Priority.objects.open().exists():
+        return NextStep(
+            "An expert serves a need, and nobody has declared one yet.",
+            "Declare a priority",
+            reverse("contributions:priority_new"),
+        )
+    if versions_trainable_by(owner).exists():
+        return None
+    newest = (
+        DatasetVersion.objects.filter(dataset__owner=owner)
+        .select_related("dataset")
+        .order_by("-created_at", "-id")
+        .first()
+    )
+    if newest is None:
+        return NextStep(
+            "An expert learns from data. Bring some: a table of prompts and answers will do.",
+            "Upload a dataset",
+            reverse("contributions:dataset_new"),
+        )
+    step = next_step(newest, owner=True, priority=None)
+    if step is None:
+        return NextStep(
+            f"{newest} is being checked. As soon as it is ready, come back.",
+            "Watch the check",
+            newest.get_absolute_url(),
+        )
+    return NextStep(f"{newest}: {step.text}", step.label, step.url)
+
+
+def missing_of_dataset(dataset: Dataset, versions: list[DatasetVersion]) -> list[str]:
+    """What still lies between a dataset and training, as a list to read."""
+    missing = list(dataset.missing_for_training)
+    if not any(version.status == DatasetVersion.Status.VALID for version in versions):
+        missing.insert(0, "a version without errors")
+    return missing
+
+
+def and_list(things: list[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(things[:-1]), things[-1]] if things[1:] else things)
