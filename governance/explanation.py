@@ -56,7 +56,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Draw:
-    """A lot between exact equals; `decisive` if it chose who joined and who did not."""
+    """A lot between exact equals; `decisive` if it chose who joined and who did not.
+
+    Names come with their numbers on the ballot, so that anyone can draw the lot again.
+    """
 
     among: str
     chosen: str
@@ -202,7 +205,7 @@ def _reason(loser: Mapping[str, Any], held: Amount, result: Mapping[str, Any]) -
 
 def _draw(lot: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> Draw:
     def names(ids: Sequence[str]) -> str:
-        return ", ".join(by_id[name].expert.name for name in ids)
+        return ", ".join(f"{by_id[name].expert.name} (number {name})" for name in ids)
 
     return Draw(names(lot["among"]), names(lot["chosen"]), lot["decisive"])
 
