@@ -22,6 +22,7 @@ from tests.governance.conftest import (
     signed_in,
     standing,
 )
+from training_workers.actions import release_compose
 
 
 def settle(community: Community, round_: Round, verb: str, reason: str = "") -> str:
@@ -59,6 +60,8 @@ def test_a_whole_round_from_opening_to_ratification(community: Community) -> Non
     assert "Ratified by steward" in html
     assert "A fair vote." in html
     assert "The release is about to be composed." in html
+    release = release_compose(decision=round_.decision)
+    assert f'href="{release.get_absolute_url()}"' in page(None, "round_detail", round_.pk)
     assert "2 of 3" in page(None, "round_list")
     assert verify().broken is None
 
