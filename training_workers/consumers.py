@@ -23,36 +23,40 @@ logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.4
 
 
-async def _end(task: "asyncio.Task[None] | None") -> None:
-    if task is not None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-class JobConsumer(AsyncWebsocketConsumer):
-    """`ws/jobs/<pk>/`: the job's panel at once, and again after each hint. Open to everybody."""
+class _WithTask(AsyncWebsocketConsumer):
+    """A consumer that works in a task beside its handlers, so that none of them ever waits."""
 
     task: "asyncio.Task[None] | None" = None
 
-    async def connect(self) -> None:
+    async def __call__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            await super().__call__(*args, **kwargs)
+        finally:
+            # However the connection ended: a reader who left, or a channel layer that is away.
+            if self.task is not None:
+                self.task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self.task
+
+
+class JobConsumer(_WithTask):
+    """`ws/jobs/<pk>/`: the job's panel at once, and again after each hint. Open to everybody."""
+
+    async def websocket_connect(self, message: dict[str, Any]) -> None:
         self.job_id: int = self.scope["url_route"]["kwargs"]["pk"]
+        # Channels joins and leaves them. Those of all jobs matter for the place in the queue.
+        self.groups = [f"job.{self.job_id}", "jobs"]
+        self.stale = asyncio.Event()
+        await super().websocket_connect(message)
+
+    async def connect(self) -> None:
         if not await Job.objects.filter(pk=self.job_id).aexists():
             await self.close()
             return
-        self.groups_joined = [f"job.{self.job_id}", "jobs"]
-        for group in self.groups_joined:
-            await self.channel_layer.group_add(group, self.channel_name)
         await self.accept()
-        # Set from the start: whoever connects sees what the rows say now.
-        self.stale = asyncio.Event()
+        # From the start: whoever connects sees what the rows say now.
         self.stale.set()
         self.task = asyncio.create_task(self._show())
-
-    async def disconnect(self, code: int) -> None:
-        await _end(self.task)
-        for group in getattr(self, "groups_joined", []):
-            await self.channel_layer.group_discard(group, self.channel_name)
 
     async def look_again(self, event: dict[str, Any]) -> None:
         self.stale.set()
@@ -72,13 +76,8 @@ class JobConsumer(AsyncWebsocketConsumer):
                 await self.close(code=1011)
 
 
-class TalkConsumer(AsyncWebsocketConsumer):
+class TalkConsumer(_WithTask):
     """`ws/talk/`: questions in, answers out word by word, then whose expert they came from."""
-
-    task: "asyncio.Task[None] | None" = None
-
-    async def disconnect(self, code: int) -> None:
-        await _end(self.task)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:

@@ -28,8 +28,12 @@ class Estimate:
     high: float
 
     @property
-    def text(self) -> str:
-        return f"{self.score:.2f} ({self.low:.2f}\N{EN DASH}{self.high:.2f})"
+    def value(self) -> str:
+        return f"{self.score:.2f}"
+
+    @property
+    def range(self) -> str:
+        return f"{self.low:.2f}\N{EN DASH}{self.high:.2f}"
 
     @property
     def points(self) -> str:
@@ -111,6 +115,10 @@ def _estimate(data: Any) -> Estimate | None:
     return Estimate(data["score"], data["low"], data["high"])
 
 
+def _p_words(p_value: float) -> str:
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def _models(data: Mapping[str, Any], labels: Mapping[str, str]) -> list[ModelRow]:
     rows = []
     for key in MODELS:
@@ -125,7 +133,7 @@ def _models(data: Mapping[str, Any], labels: Mapping[str, str]) -> list[ModelRow
                 label=labels[key],
                 estimate=estimate,
                 difference=_estimate(difference),
-                p_value="" if p_value is None else f"{p_value:.2g}",
+                p_value="" if p_value is None else _p_words(p_value),
             )
         )
     return rows

@@ -12,7 +12,8 @@ CELERY_BROKER_URL = REDIS_URL
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        # Above the 5 s that the layer lets Redis block, or idle sockets are cut off.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 15}]},
     }
 }
 MOSAIC_HOME = env.path("MOSAIC_HOME", str(REPOSITORY / "var"))
