@@ -24,9 +24,12 @@ def planned_steps(
 
 
 def planned_batches(
-    encoded: Sequence[Encoded], batch_size: int, steps: int, seed: int
+    encoded: Sequence[Encoded], batch_size: int, steps: int, seed: int, dropout: float = 0.0
 ) -> Iterator[list[Encoded]]:
-    """`steps` batches of rows of like length, in an order that the seed alone decides."""
+    """`steps` batches of rows of like length, in an order that the seed alone decides.
+
+    Every token of a prompt is left out with chance `dropout`, anew in every pass.
+    """
     done = 0
     for reading in range(steps):
         order = random.Random(f"{seed} {reading}")
@@ -40,10 +43,17 @@ def planned_batches(
         starts = list(range(0, len(rows), batch_size))
         order.shuffle(starts)
         for start in starts[: steps - done]:
-            yield rows[start : start + batch_size]
+            yield [thinned(one, dropout, order) for one in rows[start : start + batch_size]]
         done += len(starts)
         if done >= steps:
             return
+
+
+def thinned(one: Encoded, dropout: float, draws: random.Random) -> Encoded:
+    """The row without some tokens of its prompt; the separator and the answer stay."""
+    kept_from = len(one.ids) - one.answer_length - 1
+    prompt = [token for token in one.ids[:kept_from] if draws.random() >= dropout]
+    return Encoded(prompt + one.ids[kept_from:], one.answer_length)
 
 
 def pace(step: int, steps: int) -> float:

@@ -20,6 +20,9 @@ from training_workers.engine.batching import answer_loss, pace, planned_batches,
 from training_workers.engine.checkpoints import Checkpoint
 from training_workers.engine.data import Example, encode_examples
 
+FRACTIONS = {"learning_rate", "prompt_dropout"}
+"""The numbers of a recipe that need not be whole."""
+
 
 class TrainingError(Exception):
     """Training cannot go on; the message says why."""
@@ -36,14 +39,17 @@ class Recipe:
     An expert reads its rows `passes` times, but no more than `max_tokens` tokens, and always at
     least once: a small dataset is read often, a large one as long as the budget lasts. None lifts
     the cap. The learning rate rises for a twentieth of the steps and falls linearly to zero.
+    `prompt_dropout` is the share of a prompt's tokens left out at each reading, so that an expert
+    does not hang on one wording.
     """
 
     rank: int = 32
     alpha: int = 64
     learning_rate: float = 3e-3
     batch_size: int = 24
-    passes: int = 20
+    passes: int = 30
     max_tokens: int | None = 240_000
+    prompt_dropout: float = 0.1
     seed: int = 0
 
     def validate(self) -> None:
@@ -58,27 +64,28 @@ class Recipe:
                 raise ValueError(f"{name} must be between {low} and {high}.")
         if not 0 < self.learning_rate <= 0.1:
             raise ValueError("learning_rate must be above 0 and at most 0.1.")
+        if not 0 <= self.prompt_dropout <= 0.5:
+            raise ValueError("prompt_dropout must be between 0 and 0.5.")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError("max_tokens must be at least 1.")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
         """A valid recipe from JSON; what is not given keeps its default. Raises ValueError."""
-        known = {field.name: field.default for field in fields(cls)}
+        known = {field.name for field in fields(cls)}
+        given: dict[str, Any] = {}
         for name, value in values.items():
             if name not in known:
                 raise ValueError(f"A recipe has no {name}.")
-            number = isinstance(value, int | float) and not isinstance(value, bool)
             if name == "max_tokens" and value is None:
+                given[name] = None
                 continue
-            if not number or (name != "learning_rate" and int(value) != value):
-                raise ValueError(f"{name} must be a number.")
-        recipe = cls(
-            **{
-                name: value if name == "learning_rate" or value is None else int(value)
-                for name, value in values.items()
-            }
-        )
+            whole = name not in FRACTIONS
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or (whole and int(value) != value):
+                raise ValueError(f"{name} must be a {'whole ' if whole else ''}number.")
+            given[name] = int(value) if whole else float(value)
+        recipe = cls(**given)
         recipe.validate()
         return recipe
 
