@@ -50,7 +50,7 @@ class PriorityForm(OnceForm):
         widget=_area(2000),
     )
     typed = forms.CharField(
-        label="Probes",
+        label="Probes, typed",
         help_text=(
             "Examples that show whether the need is met, one a line: "
             "<code>prompt =&gt; answer</code>. At least 6; 30 or more give a reliable score. "
@@ -63,9 +63,9 @@ class PriorityForm(OnceForm):
         ),
     )
     file = forms.FileField(
-        label="or a file of probes",
+        label="Probes, from a file",
         help_text="CSV or JSON Lines with a prompt and an answer in each row, "
-        f"at most {mib(PROBE_LIMITS.max_bytes)}. It is added to what is typed above.",
+        f"at most {mib(PROBE_LIMITS.max_bytes)}. They are added to those typed above.",
         required=False,
         allow_empty_file=True,
         widget=forms.FileInput({"accept": DATA_FILES, "data-max-bytes": PROBE_LIMITS.max_bytes}),

@@ -82,7 +82,7 @@ def expert_new(request: HttpRequest) -> HttpResponse:
     lacking = version if version and not form.offers(version) else None
     context = {
         "form": form,
-        "steps": guide.steps(priority, version),
+        "steps": guide.steps(priority, version) if version else None,
         "lacking": lacking,
         "next": guide.next_step(lacking, lacking.dataset.owner == owner, priority)
         if lacking

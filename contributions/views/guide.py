@@ -43,27 +43,24 @@ def carry(url: str, priority: Priority | None, **more: int) -> str:
 
 
 def steps(priority: Priority | None, version: DatasetVersion | None) -> list[Step]:
-    """Where a member stands. Without a priority the need is chosen at the end."""
+    """Where a member stands. Whoever starts without a need chooses it with the expert."""
     done = [
         version is not None,
         version is not None and version.status == DatasetVersion.Status.VALID,
         version is not None and not version.dataset.missing_for_training,
+        False,
     ]
-    now = done.index(False) if False in done else len(done)
-    states = ["done" if fine else "todo" for fine in done] + ["todo"]
-    states[now] = "current"
-    need = (
-        Step("Need", "done", str(priority), priority.get_absolute_url())
-        if priority
-        else Step("Need", "todo", "Chosen with the expert", reverse("contributions:priority_list"))
-    )
-    found = str(version) if version else "Upload a file"
+    states = ["done" if fine else "todo" for fine in done]
+    states[done.index(False)] = "current"
+    need = [Step("Need", "done", str(priority), priority.get_absolute_url())] if priority else []
     return [
-        need,
-        Step("Data", states[0], found),
+        *need,
+        Step("Data", states[0], str(version) if version else "Upload a file"),
         Step("Check", states[1], "Every row is looked at"),
         Step("Card", states[2], "Licence, content, origin"),
-        Step("Expert", states[3], "Submit it for training"),
+        Step(
+            "Expert", states[3], "Submit it for training" if priority else "For a need you choose"
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST
 
 from contributions import access, actions
 from contributions.forms import PriorityForm, ReasonForm
+from contributions.intake import Finding
 from contributions.models import Expert, Priority
 from contributions.views import guide
 from mosaic_site.errors import Refused
@@ -18,6 +19,7 @@ from mosaic_site.members.access import member, steward_required
 
 PRIORITIES_A_PAGE = 20
 PROBES_A_PAGE = 50
+WARNINGS_SHOWN = 3
 
 
 def best_for(priorities: Iterable[Priority]) -> dict[int, Expert]:
@@ -59,10 +61,17 @@ def priority_new(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             messages.success(request, "Your priority is declared. Now it can be served.")
-            for finding in form.typed_findings + form.file_findings:
-                messages.warning(request, f"{finding.where}: {finding.problem} {finding.remedy}")
+            _warn_of(form.typed_findings + form.file_findings, request)
             return redirect(priority)
     return render(request, "contributions/priority_new.html", {"form": form})
+
+
+def _warn_of(findings: list[Finding], request: HttpRequest) -> None:
+    """Say which probes were left out; a few by name, the rest by number."""
+    for finding in findings[:WARNINGS_SHOWN]:
+        messages.warning(request, f"{finding.where}: {finding.problem} {finding.remedy}")
+    if len(findings) > WARNINGS_SHOWN:
+        messages.warning(request, f"… and {len(findings) - WARNINGS_SHOWN} more of this kind.")
 
 
 def priority_detail(request: HttpRequest, pk: int) -> HttpResponse:

@@ -1,0 +1,175 @@
+"""Declaring, reading and retiring priorities, through the pages."""
+
+import io
+import uuid
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from contributions.models import Priority, Probe
+from mosaic_site.ledger.models import Entry
+from tests.factories import make_eligible_expert, make_priority, make_user
+
+pytestmark = pytest.mark.django_db
+
+NEW = reverse("contributions:priority_new")
+SIX = "\n".join(f"question {number} => answer {number}" for number in range(6))
+
+
+def typed(**changes: object) -> dict[str, object]:
+    return {"once": str(uuid.uuid4()), "statement": "Know the library", "typed": SIX} | changes
+
+
+def upload(content: str, name: str = "probes.csv") -> io.BytesIO:
+    file = io.BytesIO(content.encode())
+    file.name = name
+    return file
+
+
+def test_declared_with_typed_probes(client: Client) -> None:
+    owner = make_user()
+    client.force_login(owner)
+
+    response = client.post(NEW, typed(why="People phone us."))
+
+    priority = Priority.objects.get()
+    assert response.headers["Location"] == priority.get_absolute_url()
+    assert (priority.owner, priority.why) == (owner, "People phone us.")
+    assert priority.probes.per_part() == {"fit": 2, "select": 2, "sealed": 2}
+    assert Entry.objects.get().action == "priority.declared"
+
+
+def test_declared_with_a_file(client: Client) -> None:
+    client.force_login(make_user())
+    rows = "".join(f"question {number},answer {number}\n" for number in range(8))
+
+    client.post(NEW, typed(typed="", file=upload("question,answer\n" + rows)))
+
+    assert Priority.objects.get().probes.count() == 8
+
+
+def test_typed_and_filed_probes_are_added_up(client: Client) -> None:
+    client.force_login(make_user())
+
+    client.post(NEW, typed(file=upload("question,answer\none more,yes\n")))
+
+    assert Priority.objects.get().probes.count() == 7
+
+
+def test_lines_without_an_answer_are_listed_and_nothing_typed_is_lost(client: Client) -> None:
+    client.force_login(make_user())
+    lines = SIX + "\nwhere is the answer\nwho => asks => twice"
+
+    page = client.post(NEW, typed(typed=lines, why="Because.")).content.decode()
+
+    assert not Priority.objects.exists()
+    assert "2 rows cannot be read" in page
+    assert "there is no &#x27;=&gt;&#x27;" in page
+    assert "Put exactly one =&gt; between the prompt and the answer." in page
+    assert "where is the answer\nwho =&gt; asks =&gt; twice" in page
+    assert "Because." in page
+
+
+def test_a_file_that_is_no_table_is_said_so(client: Client) -> None:
+    client.force_login(make_user())
+    picture = io.BytesIO(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    picture.name = "probes.csv"
+
+    page = client.post(NEW, typed(typed="", file=picture)).content.decode()
+
+    assert not Priority.objects.exists()
+    assert "PNG" in page
+
+
+@pytest.mark.parametrize(
+    ("typed_probes", "sentence"),
+    [
+        ("a => b\nc => d", "2 probes are too few: bring at least 6"),
+        (SIX + "\nQUESTION 3 => other", "Probes 4 and 7 ask the same question."),
+        ("", "There are no probes."),
+    ],
+)
+def test_what_the_probes_lack_is_on_the_form(
+    client: Client, typed_probes: str, sentence: str
+) -> None:
+    client.force_login(make_user())
+
+    page = client.post(NEW, typed(typed=typed_probes)).content.decode()
+
+    assert not Priority.objects.exists()
+    assert sentence in page
+    assert "Know the library" in page
+
+
+def test_a_probe_typed_twice_is_left_out_and_said_so(client: Client) -> None:
+    client.force_login(make_user())
+
+    page = client.post(NEW, typed(typed=SIX + "\nquestion 1 => answer 1"), follow=True)
+
+    assert Priority.objects.get().probes.count() == 6
+    assert "row 7: The prompt is the same as in row 2." in page.content.decode()
+
+
+def test_a_double_click_declares_once(client: Client) -> None:
+    client.force_login(make_user())
+    form = typed()
+
+    first, second = client.post(NEW, form), client.post(NEW, form)
+
+    assert Priority.objects.count() == 1
+    assert first.headers["Location"] == second.headers["Location"]
+
+
+def test_sealed_probes_are_shown_to_nobody(client: Client) -> None:
+    owner, steward = make_user(), make_user(steward=True)
+    priority = make_priority(owner, probes=20)
+    sealed = Probe.objects.filter(part="sealed").first()
+    opened = Probe.objects.open().first()
+    assert sealed and opened
+    Probe.objects.filter(pk=sealed.pk).update(prompt="xyzzy prompt", answer="xyzzy answer")
+    Probe.objects.filter(pk=opened.pk).update(prompt="the open prompt")
+
+    for person in (None, owner, steward):
+        if person:
+            client.force_login(person)
+        page = client.get(priority.get_absolute_url()).content.decode()
+        assert "the open prompt" in page
+        assert "xyzzy" not in page
+
+
+def test_the_list_tells_who_serves_best(client: Client) -> None:
+    owner, steward = make_user(), make_user(steward=True)
+    served = make_priority(owner, statement="Served need")
+    make_eligible_expert(owner, steward, priority=served, name="Good helper")
+    make_priority(owner, statement="Lonely need")
+
+    page = client.get(reverse("contributions:priority_list")).content.decode()
+
+    assert "Best served by Good helper, 80 % against 10 % for the base alone" in page
+    assert "Nobody serves it yet." in page
+
+
+def test_retired_by_a_steward_with_a_public_reason(client: Client) -> None:
+    priority = make_priority(make_user(), statement="Old need")
+    client.force_login(make_user(steward=True))
+
+    client.post(reverse("contributions:priority_retire", args=[priority.pk]), {"reason": "Merged."})
+
+    client.logout()
+    assert "Merged." in client.get(priority.get_absolute_url()).content.decode()
+    listed = reverse("contributions:priority_list")
+    assert "Old need" not in client.get(listed).content.decode()
+    assert "Old need" in client.get(listed, {"show": "retired"}).content.decode()
+
+
+def test_not_retired_without_a_reason(client: Client) -> None:
+    priority = make_priority(make_user())
+    client.force_login(make_user(steward=True))
+    url = reverse("contributions:priority_retire", args=[priority.pk])
+
+    page = client.post(url, {"reason": " "}, follow=True)
+
+    priority.refresh_from_db()
+    assert priority.status == "open"
+    assert "Give a public reason" in page.content.decode()
