@@ -13,6 +13,7 @@ from mosaic_site.settings.paths import redis_socket
 
 # In the order in which they start; they stop in reverse.
 ALL = ("redis", "web", "worker-default", "worker-gpu", "beat", "serving")
+PAGES = ("redis", "web")  # what it takes to answer a page
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def service(name: str, home: Path, port: int) -> Service:
     if name == "beat":
         # No pid file: the supervisor's lock already keeps a second beat away.
         schedule = f"--schedule={home / 'run' / 'beat'}"
-        return Service(name, (*_celery("beat"), schedule, "--pidfile="))
+        quiet = "--loglevel=WARNING"  # else a line for every tick
+        return Service(name, (*_celery("beat"), schedule, "--pidfile=", quiet))
     if name == "serving":
         return Service(name, (sys.executable, "manage.py", "serve_model"))
     raise ValueError(f"There is no service {name!r}; there are {', '.join(ALL)}.")
@@ -81,13 +83,14 @@ def _web(port: int) -> tuple[str, ...]:
 
 
 def _celery(command: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "celery", "-A", "mosaic_site.celery", command, "-l", "INFO")
+    return (sys.executable, "-m", "celery", "-A", "mosaic_site.celery", command)
 
 
 def _worker(name: str, queue: str, niceness: int) -> tuple[str, ...]:
     # Nice, so that a page is answered while an expert trains on the same cores.
     return (
         *("nice", "-n", str(niceness), *_celery("worker"), "-Q", queue, "-n", f"{name}@%h"),
+        "--loglevel=INFO",
         *("--pool", "prefork", "--concurrency", "1", "--without-gossip", "--without-mingle"),
     )
 

@@ -24,7 +24,7 @@ from mosaic_site.supervisor.machine import (
     rotate,
     signal_group,
 )
-from mosaic_site.supervisor.services import ALL, Service, service
+from mosaic_site.supervisor.services import ALL, PAGES, Service, service
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SECONDS_TO_BE_READY = 60.0
@@ -101,23 +101,33 @@ class Stack:
         self.stop()
 
     def start(self) -> None:
-        """Migrate the database, start every service and wait until pages are answered.
+        """Start everything; return once pages are answered.
 
         Raises StackError, with nothing left running, when `home` is in use, when the port is, or
         when something does not start.
         """
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
-            self._prepare_home()
-            if "web" in self._names:
-                refuse_port_in_use(self.port)
-            self.manage("migrate", "--no-input")
-            for name in self._names:
-                rotate(self.log(name))
-                self._wait_until_ready(self._launch(self._service(name)))
-            self._monitor = threading.Thread(target=self._watch, name="supervisor", daemon=True)
-            self._monitor.start()
+            self.start_pages()
+            self.start_workers()
             undo.pop_all()
+
+    def start_pages(self) -> None:
+        """The first half of `start`: migrate the database, start Redis and the web process.
+
+        Raises StackError as `start` does, but what runs by then runs until `stop` is called.
+        """
+        self._prepare_home()
+        if "web" in self._names:
+            refuse_port_in_use(self.port)
+        self.manage("migrate", "--no-input")
+        self._launch_all([name for name in self._names if name in PAGES])
+        self._monitor = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._monitor.start()
+
+    def start_workers(self) -> None:
+        """The second half of `start`: the services that load models, which takes them a while."""
+        self._launch_all([name for name in self._names if name not in PAGES])
 
     def stop(self) -> None:
         """Stop everything in reverse order, within 10 seconds. Harmless when nothing runs."""
@@ -187,11 +197,14 @@ class Stack:
         if "redis" in self._names:
             make_private(redis_socket(self.home).parent)
 
-    def _service(self, name: str) -> Service:
-        try:
-            return service(name, self.home, self.port)
-        except FileNotFoundError as error:
-            raise StackError(str(error)) from error
+    def _launch_all(self, names: Sequence[str]) -> None:
+        for name in names:
+            rotate(self.log(name))
+            try:
+                wanted = service(name, self.home, self.port)
+            except FileNotFoundError as error:
+                raise StackError(str(error)) from error
+            self._wait_until_ready(self._launch(wanted))
 
     def _launch(self, wanted: Service, failures: int = 0) -> _Running:
         with self.log(wanted.name).open("ab") as log:

@@ -46,8 +46,10 @@ class Command(BaseCommand):
         )
         self._say("Mosaic is starting ...")
         try:
-            stack.start()
+            stack.start_pages()
+            # Before the workers, which would take the processor from it while they load.
             sign_ins = stack.manage("seed_demo") if settings.MOSAIC_DEMO else ""
+            stack.start_workers()
             self._say(f"Mosaic runs at {stack.url}\n{sign_ins}Stop it with Ctrl-C.")
             threading.Event().wait()
         except StackError as error:
