@@ -97,7 +97,12 @@ def dataset_upload(
                 f"You have a dataset called “{name}” already. "
                 "Choose another name, or add a version to that one."
             )
-        dataset = Dataset.objects.create(owner=owner, name=name, once=once)
+        # Where two clicks race, the second waits here for the first, and finds its row.
+        dataset, created = Dataset.objects.get_or_create(
+            once=once, defaults={"owner": owner, "name": name}
+        )
+        if not created:
+            return dataset
         _add_version(dataset, file, filename, once)
     return dataset
 

@@ -90,16 +90,21 @@ def expert_submit(
         base = Base.objects.filter(active=True).first()
         if base is None:
             raise Refused("No base is active yet. An operator registers one (see the README).")
-        expert = Expert.objects.create(
-            owner=owner,
-            name=name,
-            purpose=purpose,
-            priority=priority,
-            base=base,
-            recipe=dict(recipe),
-            submitted_at=timezone.now(),
+        # Where two clicks race, the second waits here for the first, and finds its row.
+        expert, created = Expert.objects.get_or_create(
             once=once,
+            defaults={
+                "owner": owner,
+                "name": name,
+                "purpose": purpose,
+                "priority": priority,
+                "base": base,
+                "recipe": dict(recipe),
+                "submitted_at": timezone.now(),
+            },
         )
+        if not created:
+            return expert
         expert.versions.set(versions)
         record(
             actor=owner,

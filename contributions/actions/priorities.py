@@ -65,10 +65,11 @@ def priority_declare(
             )
     once = once or uuid.uuid4()
     with transaction.atomic():
-        existing = Priority.objects.filter(once=once).first()
-        if existing is not None:
-            return existing
-        priority = Priority.objects.create(owner=owner, statement=statement, why=why, once=once)
+        priority, created = Priority.objects.get_or_create(
+            once=once, defaults={"owner": owner, "statement": statement, "why": why}
+        )
+        if not created:
+            return priority
         parts = split_parts(len(probes), seed=once.int)
         Probe.objects.bulk_create(
             Probe(

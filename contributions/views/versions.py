@@ -18,13 +18,20 @@ SHAPES = {
 
 
 def version_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """The page of a version. While it is checked the page asks for its own fragment."""
+    """The page of a version. While it is checked the page asks for its own fragment.
+
+    It says in `seen` what it shows, and nothing comes back until there is something new.
+    """
     version = access.version_visible_to(request.user, pk)
+    state = f"{version.status}.{version.checked_bytes}"
+    if request.htmx and request.GET.get("seen") == state:  # type: ignore[attr-defined]
+        return HttpResponse(status=204)
     is_owner = version.dataset.owner_id == request.user.pk
     priority = guide.carried_priority(request)
     report = version.report
     context = {
         "version": version,
+        "state": state,
         "dataset": version.dataset,
         "is_owner": is_owner,
         "report": report,
@@ -33,7 +40,7 @@ def version_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "steps": guide.steps(priority, version),
         "checked_share": version.checked_bytes / version.size if version.size else 0,
     }
-    if request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
+    if request.htmx:  # type: ignore[attr-defined]
         return render(request, "contributions/_version_report.html", context)
     context |= {"experts": version.experts.select_related("owner"), "lines": about(version)}
     return render(request, "contributions/version_detail.html", context)

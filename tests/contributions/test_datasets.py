@@ -69,9 +69,35 @@ def test_while_it_waits_the_page_asks_again_and_then_stops(owner_client: Client)
 
     assert 'hx-trigger="every 1s"' in before
     assert f'<a href="{url}">Refresh</a>' in before
+    assert f'hx-get="{url}?seen=received.0"' in before
     assert "hx-trigger" not in after
     assert "<html" not in after
     assert "Ready to use" in after
+
+
+def test_a_page_that_is_up_to_date_gets_nothing(owner_client: Client) -> None:
+    owner_client.post(NEW, form(CSV))
+    url = DatasetVersion.objects.get().get_absolute_url()
+
+    def asked() -> int:
+        seen = {"seen": "received.0"}
+        return owner_client.get(url, seen, headers={"HX-Request": "true"}).status_code
+
+    assert asked() == 204
+    actions.reconcile()
+    assert asked() == 200
+
+
+def test_a_long_check_says_how_far_it_is(
+    owner_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contributions.actions.datasets.SIGN_OF_LIFE", timedelta(0))
+    rows = "".join(f"row {number},label {number % 7}\n" for number in range(2500))
+
+    version = uploaded(owner_client, "text,intent\n" + rows)
+
+    assert version.status == "valid"
+    assert version.checked_bytes == version.size
 
 
 @pytest.mark.parametrize(
