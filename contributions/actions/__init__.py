@@ -1,13 +1,11 @@
 """Every verb that changes what people bring. Nothing else writes these tables."""
 
+from contributions.actions.checking import reconcile, version_check, version_recheck
 from contributions.actions.datasets import (
     dataset_add_version,
     dataset_describe,
     dataset_publish,
     dataset_upload,
-    reconcile,
-    version_check,
-    version_recheck,
 )
 from contributions.actions.experts import (
     base_register,

@@ -91,7 +91,7 @@ def test_a_page_that_is_up_to_date_gets_nothing(owner_client: Client) -> None:
 def test_a_long_check_says_how_far_it_is(
     owner_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("contributions.actions.datasets.SIGN_OF_LIFE", timedelta(0))
+    monkeypatch.setattr("contributions.actions.checking.SIGN_OF_LIFE", timedelta(0))
     rows = "".join(f"row {number},label {number % 7}\n" for number in range(2500))
 
     version = uploaded(owner_client, "text,intent\n" + rows)
