@@ -471,5 +471,4 @@ TRAMS = Contribution(
     ),
 )
 
-# The last one waits for a steward's answer, so that a visitor has something to decide.
 CONTRIBUTIONS = (LIBRARY, BIKES, GARDEN, KITCHEN, RECYCLING, TRAMS)

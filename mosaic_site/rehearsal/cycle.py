@@ -93,7 +93,7 @@ def _bring(brought: Brought, say: Say) -> Contribution:
             file=File(stream, name=brought.file.name),
             filename=brought.file.name,
         )
-    bring.dataset_describe(
+    dataset = bring.dataset_describe(
         dataset=dataset,
         licence="CC-BY-3.0",
         summary=f"Rows of {title}.",
