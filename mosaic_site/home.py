@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import CharField, Count, Exists, F, Model, OuterRef, QuerySet, Value
+from django.db.models import CharField, Count, Exists, F, Model, OuterRef, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -66,7 +66,8 @@ def _by_state(model: type[Model], state: Any) -> QuerySet[Any, tuple[str, str, i
     groups = model._default_manager.order_by().values_list(
         Value(model.__name__, CharField()), state
     )
-    return groups.annotate(number=Count("pk"))
+    rows: QuerySet[Any, tuple[str, str, int]] = groups.annotate(number=Count("pk"))
+    return rows
 
 
 def _steps(numbers: Numbers, live: Release | None, open_round: Round | None) -> list[Step]:
@@ -123,7 +124,7 @@ def _needs_of_member(person: User, open_round: Any) -> Iterator[Need]:
         url = expert.get_absolute_url()
         yield Need(f"Your expert “{expert.name}” was held up: {expert.status_reason}", url, "Look")
     broken = Dataset.objects.with_latest().filter(
-        owner=person, latest_status=DatasetVersion.Status.INVALID
+        Q(latest_status=DatasetVersion.Status.INVALID), owner=person
     )
     for dataset in broken[:MOST_NEEDS]:
         url = dataset.get_absolute_url()

@@ -19,7 +19,7 @@ class Page:
     def __init__(
         self, path: str, *, origin: str = "http://testserver", address: str = "192.0.2.1"
     ) -> None:
-        self.wire: Any = ApplicationCommunicator(
+        self.wire: Any = ApplicationCommunicator(  # type: ignore[no-untyped-call]
             application,
             {
                 "type": "websocket",
@@ -52,9 +52,6 @@ class Page:
         while words not in pieces[-1]:
             pieces.append(await self.hears())
         return pieces
-
-    async def hears_nothing(self, seconds: float = 0.6) -> bool:
-        return bool(await self.wire.receive_nothing(timeout=seconds))
 
     async def leaves(self) -> None:
         await self.wire.send_input({"type": "websocket.disconnect", "code": 1001})

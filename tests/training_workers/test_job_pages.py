@@ -4,7 +4,6 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from contributions.models import Expert
 from mosaic_site.members.models import User
 from tests.factories import make_user
 from tests.training_workers.makers import begin, make_job, step
@@ -119,7 +118,7 @@ class TestCancel:
         job.refresh_from_db()
         assert job.status == Job.Status.CANCELLED
         assert "The job is cancelled." in response.content.decode()
-        assert Expert.objects.get(pk=job.expert_id).status_reason == "Wrong file."
+        assert job.expert is not None and job.expert.status_reason == "Wrong file."
 
     def test_a_running_one_stops_at_its_next_step(
         self, client: Client, owner: User, steward: User
