@@ -8,7 +8,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from tests.engine.conftest import AdapterMaker
-from training_workers.engine.adapters import CONFIG, PREFIX, WEIGHTS, AdapterError
+from training_workers.engine.adapters import CONFIG, PREFIX, WEIGHTS, AdapterError, read_adapter
 from training_workers.engine.bases import Base
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
 
@@ -112,7 +112,23 @@ def test_a_prompt_longer_than_the_context_is_cut(pool: ExpertPool) -> None:
         pool.generate([Prompt("hi", None)], Sampling(max_new_tokens=96))
 
 
-def spoil(folder: Path, **changes: object) -> None:
+@pytest.mark.parametrize(
+    ("changes", "scaling"),
+    [({"lora_alpha": 12}, 3.0), ({"lora_alpha": 6, "use_rslora": True}, 3.0)],
+)
+def test_the_scaling_of_an_adapter_made_elsewhere_counts(
+    base: Base, random_adapter: AdapterMaker, changes: dict[str, object], scaling: float
+) -> None:
+    folder = random_adapter(base, "red")
+    plain = read_adapter(folder, base)
+    respell(folder, **changes)
+    scaled = read_adapter(folder, base)
+    for name, tensor in plain.tensors.items():
+        factor = scaling if ".lora_B." in name else 1.0
+        assert torch.equal(scaled.tensors[name], tensor * factor)
+
+
+def respell(folder: Path, **changes: object) -> None:
     config = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps({**config, **changes}))
 
@@ -134,10 +150,14 @@ def test_adapters_that_do_not_fit_are_refused(
     refused(random_adapter(gpt2, "foreign"), "another base")
     refused(tmp_path / "missing", "cannot be read")
 
-    spoil(scaled := copy("scaled"), lora_alpha=8)
-    refused(scaled, "scaling 1")
-    spoil(ranked := copy("ranked"), r=8, lora_alpha=8)
-    refused(ranked, "has shape")
+    for label, changes, reason in (
+        ("kind", {"peft_type": "IA3"}, "not a LoRA"),
+        ("ranked", {"r": 8}, "has shape"),
+        ("rankless", {"r": None}, "no valid r"),
+        ("pattern", {"alpha_pattern": {"q_proj": 2}}, "different rank or alpha"),
+    ):
+        respell(folder := copy(label), **changes)
+        refused(folder, reason)
 
     tensors = load_file(good / WEIGHTS)
     name = next(iter(tensors))
@@ -147,7 +167,7 @@ def test_adapters_that_do_not_fit_are_refused(
         ("half", {key: value for key, value in tensors.items() if key != name}, "is missing"),
         (
             "extra",
-            {**tensors, "base_model.model.nowhere.lora_A.weight": torch.ones(4, 4)},
+            {**tensors, f"{PREFIX}nowhere.lora_A.weight": torch.ones(4, 4)},
             "no layer",
         ),
         ("empty", {}, "no weights"),

@@ -82,9 +82,10 @@ def write_adapter(folder: Path, tensors: Mapping[str, Tensor], scaling: float, b
 
 
 def read_adapter(folder: Path, base: Base) -> Adapter:
-    """Read an adapter and check it against `base`: layers, shapes, scaling, finite numbers.
+    """Read a LoRA as PEFT writes it and check it against `base`: layers, shapes, finite numbers.
 
-    Raises AdapterError.
+    Its scaling (alpha / rank, or alpha / sqrt(rank) for rsLoRA) is folded into B. Raises
+    AdapterError.
     """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
@@ -95,14 +96,26 @@ def read_adapter(folder: Path, base: Base) -> Adapter:
         raise AdapterError(f"The adapter cannot be read: {error}") from error
     if made_for != base.sha256:
         raise AdapterError("The adapter was trained on another base.")
-    if config.get("peft_type") != "LORA" or config.get("lora_alpha") != config.get("r"):
-        raise AdapterError("The adapter is not a plain LoRA with scaling 1.")
-    rank = int(config["r"])
+    rank, scaling = _rank_and_scaling(config)
     _check_shapes(tensors, rank, base.model)
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise AdapterError(f"{name} holds numbers that are not finite.")
+        if ".lora_B." in name:
+            tensors[name] = tensor * scaling
     return Adapter(rank, tensors)
+
+
+def _rank_and_scaling(config: Any) -> tuple[int, float]:
+    """Raises AdapterError if the config is not that of a plain LoRA with one rank."""
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise AdapterError("The adapter is not a LoRA.")
+    if config.get("rank_pattern") or config.get("alpha_pattern"):
+        raise AdapterError("The adapter has layers of different rank or alpha.")
+    rank, alpha = config.get("r"), config.get("lora_alpha")
+    if not isinstance(rank, int) or not isinstance(alpha, int | float) or rank < 1:
+        raise AdapterError("The adapter's config has no valid r and lora_alpha.")
+    return rank, alpha / (rank**0.5 if config.get("use_rslora") else rank)
 
 
 def _layer(name: str) -> str:

@@ -15,6 +15,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 POCKET = Path(__file__).parent / "pocket"
 """The folder of the base that is shipped."""
@@ -88,6 +89,7 @@ def load_base(source: str, revision: str = "", device: str = "") -> Base:
     if not device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     half = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    transformers_logging.disable_progress_bar()
     options = {"trust_remote_code": False, "local_files_only": True}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training_workers.engine.neighbours import (
+    Expectation,
     Features,
     choose_columns,
     nearest,
@@ -24,7 +25,7 @@ from training_workers.engine.routing import (
 
 FOLDS = 5
 NEIGHBOURS = (5, 10, 20, 40)
-PSEUDO_COUNTS = (0.1, 0.5, 2.0)
+PSEUDO_COUNTS = (0.5, 2.0, 8.0, 32.0)
 MARGINS = (0.0, 0.05)
 
 
@@ -149,8 +150,9 @@ def tune_nearest(table: DevTable, weights: Mapping[str, float]) -> Nearest:
         if not len(held) or not len(kept):
             continue
         order, near = nearest(similarity[np.ix_(held, kept)], max(NEIGHBOURS))
+        expected = Expectation.fit(known[kept], right[kept]).of(known[held])
         for column, (k, pseudo_count, margin) in enumerate(settings):
-            scores = shrunken_scores(order[:, :k], near[:, :k], right[kept], pseudo_count)
+            scores = shrunken_scores(order[:, :k], near[:, :k], right[kept], expected, pseudo_count)
             routed = choose_columns(scores, margin)
             solved[held, column] = right[held, routed]
     means = priority_means(solved, table.groups, weights or None)

@@ -23,6 +23,8 @@ BASE = ""
 
 FILE = "strategy.json"
 NEIGHBOURS_SHOWN = 5
+RIDGE = 2.0
+"""Of prompts of length sqrt(2), so as much as the prompt itself weighs."""
 
 
 @dataclass(frozen=True)
@@ -160,24 +162,50 @@ class BestSingle:
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """Ridge regression of each model's results on the features of the dev prompts.
+
+    min_w |y - mean(y) - X w|^2 + RIDGE |w|^2 for each model apart (Hoerl & Kennard 1970), by
+    conjugate gradients on the sparse X. `weights` is (models, features), `means` (models,).
+    """
+
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, known: csr_matrix, right: NDArray[np.float64]) -> "Expectation":
+        """`known` is (dev, features), `right` (dev, models)."""
+        means = right.mean(axis=0)
+        ridge = Ridge(alpha=RIDGE, fit_intercept=False, solver="sparse_cg", tol=1e-6)
+        weights = [ridge.fit(known, right[:, at] - mean).coef_ for at, mean in enumerate(means)]
+        return cls(np.array(weights), means)
+
+    def of(self, asked: csr_matrix) -> NDArray[np.float64]:
+        """The expected results (asked, models), between 0 and 1."""
+        expected: NDArray[np.float64] = (asked @ self.weights.T + self.means).clip(0, 1)
+        return expected.round(9)
+
+
+@dataclass(frozen=True)
 class Nearest:
     """Looks who was right on the `k` dev prompts nearest to the one asked.
 
-    A model's score is (sum_i s_i y_i + c m) / (sum_i s_i + c): its results y weighted by the
-    similarities s of the neighbours, shrunk by `pseudo_count` c to its mean m on all dev prompts.
-    The base answers unless an expert's score exceeds its score by `margin`. Only scores depend
-    on the experts, never the neighbours, so leaving one out changes nothing for the others.
+    A model's score is (sum_i s_i y_i + c m(x)) / (sum_i s_i + c): its results y weighted by the
+    similarities s of the neighbours, shrunk by `pseudo_count` c to what a ridge regression of its
+    results on the words of all dev prompts expects for this one, m(x). The base answers unless an
+    expert's score exceeds its score by `margin`. Every model's score is fitted from its own
+    results alone, so leaving one out changes nothing for the others.
     """
 
     name: ClassVar[str] = "nearest"
     table: DevTable
-    k: int = 10
-    pseudo_count: float = 0.5
+    k: int = 20
+    pseudo_count: float = 8.0
     margin: float = 0.0
 
     @classmethod
     def fit(
-        cls, table: DevTable, k: int = 10, pseudo_count: float = 0.5, margin: float = 0.0
+        cls, table: DevTable, k: int = 20, pseudo_count: float = 8.0, margin: float = 0.0
     ) -> "Nearest":
         return cls(table, k, pseudo_count, margin)
 
@@ -189,6 +217,11 @@ class Nearest:
     def _known(self) -> csr_matrix:
         return self._features.of(self.table.prompts)
 
+    @cached_property
+    def _expectation(self) -> "Expectation":
+        names = [BASE, *self.table.experts]
+        return Expectation.fit(self._known, self.table.matrix(names))
+
     def route(self, prompt: str, allowed: frozenset[str] | None = None) -> Route:
         return self.route_many([prompt], allowed)[0]
 
@@ -199,9 +232,11 @@ class Nearest:
             return []
         names = _admitted(self.table.experts, allowed)
         right = self.table.matrix(names)
-        similarity = self._features.similarities(self._features.of(prompts), self._known)
-        order, weights = nearest(similarity, self.k)
-        scores = shrunken_scores(order, weights, right, self.pseudo_count)
+        asked = self._features.of(prompts)
+        order, weights = nearest(self._features.similarities(asked, self._known), self.k)
+        everybody = [BASE, *self.table.experts]
+        expected = self._expectation.of(asked)[:, [everybody.index(name) for name in names]]
+        scores = shrunken_scores(order, weights, right, expected, self.pseudo_count)
         chosen = choose_columns(scores, self.margin)
         return [
             self._route(names, scores[row], int(chosen[row]), order[row], weights[row])

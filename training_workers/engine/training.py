@@ -82,7 +82,7 @@ class Recipe:
                 continue
             whole = name not in FRACTIONS
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or (whole and int(value) != value):
+            if not number or not isfinite(value) or (whole and int(value) != value):
                 raise ValueError(f"{name} must be a {'whole ' if whole else ''}number.")
             given[name] = int(value) if whole else float(value)
         recipe = cls(**given)
