@@ -47,8 +47,11 @@ class Command(BaseCommand):
         self._say("Mosaic is starting ...")
         try:
             stack.start_pages()
-            # Before the workers, which would take the processor from it while they load.
-            sign_ins = stack.manage("seed_demo") if settings.MOSAIC_DEMO else ""
+            sign_ins = ""
+            if settings.MOSAIC_DEMO:
+                self._say(f"Pages are answered at {stack.url}; the demo community moves in ...")
+                # Before the workers, which would take the processor from it while they load.
+                sign_ins = stack.manage("seed_demo")
             stack.start_workers()
             self._say(f"Mosaic runs at {stack.url}\n{sign_ins}Stop it with Ctrl-C.")
             threading.Event().wait()
