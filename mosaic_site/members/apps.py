@@ -1,5 +1,10 @@
 from django.apps import AppConfig
 
+from mosaic_site.ledger import registry
+
 
 class MembersConfig(AppConfig):
     name = "mosaic_site.members"
+
+    def ready(self) -> None:
+        registry.register({"member.made_steward": "made a steward of"})
