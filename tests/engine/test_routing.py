@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from training_workers.engine.composing import choose
+from training_workers.engine.neighbours import RIDGE, Features
 from training_workers.engine.routing import (
     BestSingle,
     DevTable,
@@ -46,14 +48,22 @@ def test_nearest_sends_a_prompt_to_who_solved_its_like() -> None:
     assert NEAR.route("soup").expert == "cook"
 
 
-def test_the_score_is_the_weighted_success_shrunk_to_the_mean() -> None:
+def test_the_score_is_the_weighted_success_shrunk_to_what_the_words_promise() -> None:
     near = Nearest.fit(table(), k=2, pseudo_count=3.0)
     route = near.route("the car needs oil")
     weights = [one.similarity for one in route.neighbours]
     assert len(weights) == 2
-    expected = (sum(weights) * 1.0 + 3.0 * 0.5) / (sum(weights) + 3.0)
-    assert route.scores["mechanic"] == pytest.approx(expected)
-    assert route.scores["cook"] == pytest.approx(3.0 * 0.5 / (sum(weights) + 3.0))
+    # Ridge regression in its dual form: mean + k(x) (K + RIDGE)^-1 (y - mean).
+    features = Features(near.table.prompts)
+    known = features.of(near.table.prompts)
+    kernel = (known @ known.T).toarray() + RIDGE * np.eye(len(near.table.prompts))
+    asked = (features.of(["the car needs oil"]) @ known.T).toarray()[0]
+    right = np.array(near.table.correct["mechanic"], dtype=float)
+    promised = 0.5 + asked @ np.linalg.solve(kernel, right - 0.5)
+    assert 0.5 < promised < 1
+    total = sum(weights) + 3.0
+    assert route.scores["mechanic"] == pytest.approx((sum(weights) + 3.0 * promised) / total)
+    assert route.scores["cook"] == pytest.approx(3.0 * (1 - promised) / total)
 
 
 def test_a_prompt_like_no_other_has_the_mean_scores_and_no_neighbours() -> None:

@@ -1,11 +1,17 @@
 """Nearest neighbours of prompts by their words, and what they say about each model."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Ridge
+
+RIDGE = 2.0
+"""Of prompts of length sqrt(2), so as much as the prompt itself weighs."""
 
 
 class Features:
@@ -42,16 +48,43 @@ def nearest(
     return order, np.take_along_axis(similarity, order, axis=1)
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """Ridge regression of each model's results on the features of the dev prompts.
+
+    min_w |y - mean(y) - X w|^2 + RIDGE |w|^2 for each model apart (Hoerl & Kennard 1970), by
+    conjugate gradients on the sparse X. `weights` is (models, features), `means` (models,).
+    """
+
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, known: csr_matrix, right: NDArray[np.float64]) -> Self:
+        """`known` is (dev, features), `right` (dev, models)."""
+        means = right.mean(axis=0)
+        ridge = Ridge(alpha=RIDGE, fit_intercept=False, solver="sparse_cg", tol=1e-6)
+        weights = [ridge.fit(known, right[:, at] - mean).coef_ for at, mean in enumerate(means)]
+        return cls(np.array(weights), means)
+
+    def of(self, asked: csr_matrix) -> NDArray[np.float64]:
+        """The expected results (asked, models), between 0 and 1."""
+        expected: NDArray[np.float64] = (asked @ self.weights.T + self.means).clip(0, 1)
+        return expected.round(9)
+
+
 def shrunken_scores(
     order: NDArray[np.intp],
     weights: NDArray[np.float64],
     right: NDArray[np.float64],
+    expected: NDArray[np.float64],
     pseudo_count: float,
 ) -> NDArray[np.float64]:
-    """Scores (asked, models) from neighbours (asked, k) and results `right` (dev, models)."""
+    """Scores (asked, models) from neighbours (asked, k), results `right` (dev, models) and what is
+    `expected` (asked, models) without neighbours."""
     solved = np.einsum("ak,akm->am", weights, right[order])
     total = weights.sum(axis=1, keepdims=True)
-    return (solved + pseudo_count * right.mean(axis=0)) / (total + pseudo_count)
+    return (solved + pseudo_count * expected) / (total + pseudo_count)
 
 
 def choose_columns(scores: NDArray[np.float64], margin: float) -> NDArray[np.intp]:

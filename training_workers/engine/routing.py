@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from training_workers.engine.neighbours import (
+    Expectation,
     Features,
     choose_columns,
     nearest,
@@ -23,8 +24,6 @@ BASE = ""
 
 FILE = "strategy.json"
 NEIGHBOURS_SHOWN = 5
-RIDGE = 2.0
-"""Of prompts of length sqrt(2), so as much as the prompt itself weighs."""
 
 
 @dataclass(frozen=True)
@@ -159,31 +158,6 @@ class BestSingle:
     @classmethod
     def load(cls, folder: Path) -> "BestSingle":
         return cls(**_read(folder, cls.name))
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """Ridge regression of each model's results on the features of the dev prompts.
-
-    min_w |y - mean(y) - X w|^2 + RIDGE |w|^2 for each model apart (Hoerl & Kennard 1970), by
-    conjugate gradients on the sparse X. `weights` is (models, features), `means` (models,).
-    """
-
-    weights: NDArray[np.float64]
-    means: NDArray[np.float64]
-
-    @classmethod
-    def fit(cls, known: csr_matrix, right: NDArray[np.float64]) -> "Expectation":
-        """`known` is (dev, features), `right` (dev, models)."""
-        means = right.mean(axis=0)
-        ridge = Ridge(alpha=RIDGE, fit_intercept=False, solver="sparse_cg", tol=1e-6)
-        weights = [ridge.fit(known, right[:, at] - mean).coef_ for at, mean in enumerate(means)]
-        return cls(np.array(weights), means)
-
-    def of(self, asked: csr_matrix) -> NDArray[np.float64]:
-        """The expected results (asked, models), between 0 and 1."""
-        expected: NDArray[np.float64] = (asked @ self.weights.T + self.means).clip(0, 1)
-        return expected.round(9)
 
 
 @dataclass(frozen=True)
