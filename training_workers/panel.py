@@ -59,6 +59,11 @@ class Panel:
     timeline: list[Beginning]
     attempts_allowed: int
 
+    @property
+    def loss(self) -> float | None:
+        """The newest loss: later phases, which evaluate, report none."""
+        return self.points[-1][1] if self.points else None
+
 
 WORDS = {
     "running": "A worker began",

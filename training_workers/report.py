@@ -143,7 +143,9 @@ def _priorities(data: Mapping[str, Any], labels: Mapping[str, str]) -> list[Prio
     rows = []
     for statement, scores in data.get("priorities", {}).items():
         found = {key: _estimate(scores.get(key)) for key in (*MODELS, "own")}
-        top = max((e.score for e in found.values() if e is not None), default=None)
+        scores_there = [estimate.score for estimate in found.values() if estimate is not None]
+        # Where all are alike nobody is best.
+        top = max(scores_there) if len(set(scores_there)) > 1 else None
         pk = data.get("priority_ids", {}).get(statement)
         rows.append(
             PriorityRow(

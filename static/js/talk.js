@@ -15,3 +15,10 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
   document.querySelector("[data-talk-hint]")?.remove();
   field.value = "";
 });
+
+// What the reader unfolds in the log comes into sight. The event does not bubble.
+document.querySelector("#talk-log").addEventListener(
+  "toggle",
+  (event) => { if (event.target.open) event.target.scrollIntoView({ block: "nearest" }); },
+  true,
+);

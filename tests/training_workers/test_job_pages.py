@@ -57,7 +57,11 @@ def test_a_failed_job_shows_its_reason(client: Client, owner: User, steward: Use
     job = begin(make_job(owner, steward))
     job_fail(job=job, reason="The loss is not a number from step 3 on.")
 
-    assert "The loss is not a number from step 3 on." in page(client, job.get_absolute_url())
+    text = page(client, job.get_absolute_url())
+
+    assert "The loss is not a number from step 3 on." in text
+    # Nothing more will happen to it, so no socket is opened.
+    assert "ws-connect" not in text
 
 
 def test_the_panel_alone_needs_no_socket(client: Client, owner: User, steward: User) -> None:

@@ -74,9 +74,9 @@ async def test_a_page_that_was_away_misses_nothing() -> None:
 
     assert "Cancelled" in panel
     assert "Wrong file." in panel
-    assert "40 / 100" in panel
-    # The form that would cancel it once more goes from the page.
-    assert f'id="job-{job.pk}-cancel" hx-swap-oob="delete"' in panel
+    assert "from 1.000 to 1.000 in 40 steps" in panel
+    # The form that would cancel it once more goes, and the page asks for itself anew.
+    assert f'id="job-{job.pk}-cancel" hx-swap-oob="true"' in panel
 
 
 async def test_a_place_in_the_queue_moves_when_another_job_begins() -> None:
