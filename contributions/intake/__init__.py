@@ -9,11 +9,13 @@ from contributions.intake.findings import Finding
 from contributions.intake.limits import PROBE_LIMITS, Limits
 from contributions.intake.probes import parse_typed_probes, read_probes
 from contributions.intake.report import Report
+from contributions.intake.seen import Probes
 
 __all__ = [
     "PROBE_LIMITS",
     "Finding",
     "Limits",
+    "Probes",
     "Report",
     "check",
     "parse_typed_probes",

@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from contributions.intake.findings import Findings
 from contributions.intake.row import Row
@@ -61,30 +61,27 @@ class Seen:
 class Probes:
     """Rows that ask what a probe asks: they would give the answers of the examination away."""
 
-    def __init__(self, known: Collection[tuple[str, str]]) -> None:
+    def __init__(self, known: Iterable[tuple[str, str]]) -> None:
         self._questions = {_question_digest(prompt) for prompt, _ in known}
-        self._rows: list[int] = []
         self.count = 0
 
+    def ask(self, prompt: str) -> bool:
+        """Whether a probe asks this, up to case, spacing and Unicode form."""
+        return bool(self._questions) and _question_digest(prompt) in self._questions
+
     def includes(self, row: Row) -> bool:
-        if not self._questions or not (
-            self._questions & {_question_digest(row.question), _question_digest(row.prompt)}
-        ):
-            return False
-        self.count += 1
-        if len(self._rows) < 20:
-            self._rows.append(row.number)
-        return True
+        known = self.ask(row.question) or self.ask(row.prompt)
+        self.count += known
+        return known
 
     def report(self, findings: Findings) -> None:
-        """One warning for all of them."""
+        """One warning for all of them. Which ones is not said: some probes are sealed."""
         if not self.count:
             return
-        rows = ", ".join(map(str, self._rows)) + (", ..." if self.count > len(self._rows) else "")
         findings.add(
             "warning",
             f"{self.count:,} row{'s' if self.count > 1 else ''} of this file "
-            f"{'are' if self.count > 1 else 'is'} among the probes of a priority (row {rows}).",
+            f"{'are' if self.count > 1 else 'is'} among the probes of a priority.",
             expected="no example that is also a probe",
             remedy="Nothing to do: they are left out, so that the evaluation stays honest.",
         )

@@ -13,6 +13,7 @@ from mosaic_site.ledger.models import Entry, Head
 from mosaic_site.ledger.registry import SENTENCES
 from mosaic_site.members.models import User
 
+
 def digest(body: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON (sorted keys, no spaces, UTF-8) of an entry's body."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -40,7 +40,12 @@ class Entry(models.Model):
             "at": self.at.isoformat(),
             "actor": self.actor_name,
             "action": self.action,
-            "subject": [self.subject_kind, self.subject_id, self.subject_name],
+            "subject": [
+                self.subject_kind,
+                self.subject_id,
+                self.subject_name,
+                self.subject_url,
+            ],
             "reason": self.reason,
             "data": self.data,
             "previous": self.previous,

@@ -1,7 +1,7 @@
 """Who may do what, where a role is enough to tell."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper
 from typing import Concatenate, ParamSpec, TypeAlias
 
 from django.contrib.auth.decorators import login_required
@@ -22,11 +22,10 @@ def member(request: HttpRequest) -> User:
 def steward_required(view: View[P]) -> View[P]:
     """Stewards only. To everybody else the page does not exist."""
 
-    @login_required
-    @wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not member(request).is_steward:
             raise Http404("for stewards")
         return view(request, *args, **kwargs)
 
-    return wrapped
+    update_wrapper(guarded, view)
+    return login_required(guarded)

@@ -13,7 +13,7 @@ class User(AbstractUser):
     # https://docs.allauth.org treats addresses as unique; the database should too.
     email = models.EmailField(unique=True)
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]  # django-stubs hides it
+    class Meta(AbstractUser.Meta):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(role__in=["member", "steward"]), name="user_role_known"

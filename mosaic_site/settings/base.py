@@ -134,8 +134,8 @@ MOSAIC_DEMO = env.bool("MOSAIC_DEMO", False)
 MOSAIC_UPLOAD_LIMIT_BYTES = env.int("MOSAIC_UPLOAD_LIMIT_MIB", 200) * 2**20
 # A job whose worker has said nothing for this long is taken up by another.
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
-MOSAIC_JOB_ATTEMPTS = 3
-# Cap on the training seconds of a job's recipe; 0 means none.
+# After so many beginnings without an end a job is given up.
+MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
 MOSAIC_DEVICE = env.str("MOSAIC_DEVICE", "")
 
 LOGGING = {

@@ -191,7 +191,7 @@ def test_a_row_that_is_also_a_probe_is_left_out(owner_client: Client) -> None:
     version = uploaded(owner_client, CSV + "Question 3?,answer 3\n")
 
     assert version.rows == 2
-    assert "among the probes of a priority (row 3)" in page_of(owner_client, version)
+    assert "1 row of this file is among the probes of a priority." in page_of(owner_client, version)
 
 
 def test_content_is_shown_as_text(owner_client: Client) -> None:

@@ -1,5 +1,7 @@
 """The rows say what must be done; this sees to it that it is, whatever message was lost."""
 
+from typing import Any
+
 from celery import current_app
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -43,6 +45,7 @@ def wake_workers() -> None:
     if not waiting:
         return
     with current_app.connection_for_write() as connection:
-        queue = connection.default_channel.queue_declare("gpu", passive=False, durable=True)
+        channel: Any = connection.default_channel
+        queue = channel.queue_declare("gpu", passive=False, durable=True)
     for _ in range(waiting - queue.message_count):
         current_app.send_task(WORK)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from contributions.models import Base, DatasetVersion
+from contributions.intake import Probes
+from contributions.models import Base, DatasetVersion, Probe
 from training_workers.engine import bases
 from training_workers.engine.data import Example, read_examples
 from training_workers.models import Job
@@ -30,7 +31,11 @@ def base_in_memory(base: Base) -> bases.Base:
 
 
 def examples_of(versions: Iterable[DatasetVersion]) -> list[Example]:
-    """The rows of these versions, each row once, in the order of the versions' hashes."""
+    """The rows of these versions, each row once, in the order of the versions' hashes.
+
+    Rows that ask what a probe asks are left out here too: a probe may be younger than the check.
+    """
+    probes = Probes(Probe.objects.values_list("prompt", "answer"))
     examples: dict[Example, None] = {}
     for version in sorted(versions, key=lambda version: version.sha256):
         with tempfile.NamedTemporaryFile(suffix=".jsonl") as local:
@@ -38,7 +43,8 @@ def examples_of(versions: Iterable[DatasetVersion]) -> list[Example]:
                 for chunk in stored.chunks():
                     local.write(chunk)
             local.flush()
-            examples.update(dict.fromkeys(read_examples(Path(local.name))))
+            rows = read_examples(Path(local.name))
+            examples.update(dict.fromkeys(row for row in rows if not probes.ask(row.prompt)))
     return list(examples)
 
 

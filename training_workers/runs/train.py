@@ -91,11 +91,12 @@ def _evidence(
         raise Cancelled
     rows = []
     for priority in {probes.priority.pk: probes.priority for probes in sets}.values():
-        own, base = [], []
+        own: list[bool] = []
+        alone: list[bool] = []
         for probes in sets:
             if probes.priority.pk == priority.pk:
                 own += results[probes.sha256][name]
-                base += results[probes.sha256][BASE]
+                alone += results[probes.sha256][BASE]
         low, high = wilson(sum(own), len(own))
         rows.append(
             {
@@ -105,7 +106,7 @@ def _evidence(
                 "score": sum(own) / len(own),
                 "low": low,
                 "high": high,
-                "base": sum(base) / len(base),
+                "base": sum(alone) / len(alone),
             }
         )
     return {

@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
@@ -62,7 +63,8 @@ async def _read(connection: "redis.Redis", question_id: str) -> AsyncIterator[Ev
     key, last, heard = answer_key(question_id), "0", time.monotonic()
     while time.monotonic() - heard < PATIENCE_SECONDS:
         # Shorter than the client's own socket timeout.
-        for _, entries in await connection.xread({key: last}, block=1000) or []:
+        streams: list[Any] = await connection.xread({key: last}, block=1000) or []
+        for _, entries in streams:
             for entry_id, fields in entries:
                 last = entry_id
                 heard = time.monotonic()

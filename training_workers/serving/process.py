@@ -92,10 +92,10 @@ class ServingProcess:
         if base is None:
             return
         if base.sha256 != self.served.base_sha256:
-            pool = ExpertPool(load_base(base.source, base.revision))
-            self.served = Served(base_sha256=base.sha256, pool=pool)
-        pool = self.served.pool
-        assert pool is not None
+            self.served = Served(
+                base_sha256=base.sha256, pool=ExpertPool(load_base(base.source, base.revision))
+            )
+        pool = self._pool()
         experts = {}
         if release is not None:
             for member in release.members.select_related("expert", "expert__owner"):
@@ -111,6 +111,10 @@ class ServingProcess:
         self.served.experts = experts
         for name in pool.names - experts.keys():
             pool.remove(name)
+
+    def _pool(self) -> ExpertPool:
+        assert self.served.pool is not None, "a base is in memory before anything is served"
+        return self.served.pool
 
     def _take(self) -> list[dict[str, Any]]:
         """What waits, at most MOST_AT_ONCE; waits a little for the first."""
@@ -179,8 +183,7 @@ class ServingProcess:
 
     def _answer(self, questions: list[dict[str, Any]]) -> None:
         """Route and answer a batch: one forward pass a token for all its rows."""
-        pool = self.served.pool
-        assert pool is not None, "questions are taken only while a base is in memory"
+        pool = self._pool()
         began = time.monotonic()
         ids = [question["id"] for question in questions]
         routes = [self._route(question) for question in questions]
