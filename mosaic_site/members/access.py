@@ -22,7 +22,7 @@ def member(request: HttpRequest) -> User:
 def steward_required(view: View[P]) -> View[P]:
     """Stewards only. To everybody else the page does not exist."""
 
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not member(request).is_steward:
             raise Http404("for stewards")
         return view(request, *args, **kwargs)

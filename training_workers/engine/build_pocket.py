@@ -103,7 +103,7 @@ def loss_of(model: LlamaForCausalLM, batch: list[Encoded], pad: int) -> torch.Te
 def build(
     out: Path,
     *,
-    tokens: int = 3_000_000,
+    tokens: int = 2_300_000,
     batch_tokens: int = 2048,
     seed: int = 1,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,

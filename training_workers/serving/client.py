@@ -63,7 +63,7 @@ async def _read(connection: "redis.Redis", question_id: str) -> AsyncIterator[Ev
     key, last, heard = answer_key(question_id), "0", time.monotonic()
     while time.monotonic() - heard < PATIENCE_SECONDS:
         # Shorter than the client's own socket timeout.
-        streams: list[Any] = await connection.xread({key: last}, block=1000) or []
+        streams: Any = await connection.xread({key: last}, block=1000) or []
         for _, entries in streams:
             for entry_id, fields in entries:
                 last = entry_id
