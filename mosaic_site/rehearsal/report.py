@@ -70,8 +70,9 @@ def table(summary: Mapping[str, Any]) -> str:
     routed = report.get("routing_accuracy")
     lines += [
         "",
-        f"Scores are shares of exact matches on sealed probes, with 95 % intervals "
-        f"({report['resamples']:,} resamples, seed {report['seed']}).",
+        "Scores are shares of exact matches on sealed probes, with Wilson's intervals of 95 %; "
+        f"differences have paired bootstrap ones ({report['resamples']:,} resamples, "
+        f"seed {report['seed']}).",
         f"Strategy: {summary['strategy']}. {summary['why']}",
         *summary["sentences"],
         *([f"Sealed probes sent to their own priority's expert: {routed:.1%}."] if routed else []),

@@ -140,3 +140,13 @@ def test_mcnemar_is_symmetric_and_a_probability(pairs: list[tuple[bool, bool]]) 
 )
 def test_exact_match(answer: str, reference: str, same: bool) -> None:
     assert exact_match(answer, reference) is same
+
+
+def test_scores_of_few_items_are_not_called_certain() -> None:
+    right = np.array([[1.0]] * 4 + [[0.0]] * 4)
+    bootstrap = Bootstrap(right, ["a"] * 4 + ["b"] * 4)
+    all_right, overall = bootstrap.score(0, "a"), bootstrap.score(0)
+    # Wilson for 4 of 4: 1 / (1 + z^2 / 4).
+    assert (all_right.low, all_right.high) == pytest.approx((0.5101, 1.0), abs=1e-4)
+    half = (1 - all_right.low) / 2
+    assert (overall.low, overall.high) == pytest.approx((0.5 - half, 0.5 + half))

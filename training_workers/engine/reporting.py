@@ -31,7 +31,8 @@ def release_report(
     expert, the monolith or the mosaic answered it right, `routes` which expert it was sent to.
     `best_single` names the expert that was best on the dev probes ("" for the base), `owners`
     the experts of each priority. Scores are means over probes; with `weights`, weighted means
-    over priorities. Intervals are of 95 %, from 10,000 paired resamples stratified by priority.
+    over priorities. Intervals are of 95 %: Wilson's for
+    scores; for differences from 10,000 paired resamples, stratified by priority.
     """
     models: dict[str, Sequence[bool]] = {"base": base, "mosaic": mosaic}
     models["best_single"] = experts[best_single] if best_single != BASE else base

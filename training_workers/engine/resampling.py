@@ -15,7 +15,7 @@ AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and its bootstrap interval (percentiles, 95 %)."""
+    """A mean, or a difference of means, and its interval of 95 %."""
 
     score: float
     low: float
@@ -53,15 +53,27 @@ class Bootstrap:
             self.resampled[name] = np.concatenate(
                 [_resampled(rows, AT_ONCE, random) for _ in range(RESAMPLES // AT_ONCE)]
             )
-        share = np.array([shares[name] / total for name in names])
+        self.sizes = {name: int(size) for name, size in sizes.items()}
+        self.shares = {name: shares[name] / total for name in names}
+        share = np.array(list(self.shares.values()))
         self.mean = np.tensordot(share, np.array(list(self.means.values())), axes=1)
         self.overall = np.tensordot(share, np.array(list(self.resampled.values())), axes=1)
 
     def score(self, model: int, group: str | None = None) -> Estimate:
-        """The mean of a model (by column), on one priority or on all."""
-        means = self.mean if group is None else self.means[group]
-        resampled = self.overall if group is None else self.resampled[group]
-        return _estimate(float(means[model]), resampled[:, model])
+        """The mean of a model (by column), on one priority or on all.
+
+        Within a priority Wilson's interval, which has a width even where all items were right;
+        over priorities the one recovered from these (MOVER: Zou & Donner 2008).
+        """
+        parts = self.shares if group is None else {group: 1.0}
+        mean = sum(share * float(self.means[name][model]) for name, share in parts.items())
+        below = above = 0.0
+        for name, share in parts.items():
+            one = float(self.means[name][model])
+            low, high = wilson(round(one * self.sizes[name]), self.sizes[name])
+            below += (share * (one - low)) ** 2
+            above += (share * (high - one)) ** 2
+        return Estimate(mean, max(0.0, mean - sqrt(below)), min(1.0, mean + sqrt(above)))
 
     def difference(self, model: int, other: int, group: str | None = None) -> Estimate:
         """By how much the mean of `model` exceeds that of `other`, on the same items."""
