@@ -67,4 +67,7 @@ def in_words(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
         "learning_rate": "Learning rate",
         "seed": "Seed",
     }
-    return [(words.get(name, name), f"{value:,}") for name, value in recipe.items()]
+    return [
+        (words.get(name, name), "no limit" if value is None else f"{value:,}")
+        for name, value in recipe.items()
+    ]

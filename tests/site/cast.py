@@ -1,0 +1,86 @@
+"""The people of the failure tests and what they bring, made by the site's own actions.
+
+These functions run inside the site: `tests.site.stack.act` calls them in its environment.
+"""
+
+import io
+from datetime import timedelta
+
+from django.core.files.base import File
+from django.db.models import Sum
+from django.utils import timezone
+
+from contributions import actions as bring
+from contributions.models import DatasetVersion, Expert, Priority
+from governance import actions as decide
+from mosaic_site.members.models import User
+from tests.factories import make_user
+
+COLOURS = ("red", "green", "blue")
+OWNER, NEIGHBOUR, STEWARD = "ada", "ben", "grace"
+
+
+def ball(number: int) -> tuple[str, str]:
+    """A fact to learn: a question and its answer."""
+    return f"which colour has ball number {number}?", COLOURS[number % 3]
+
+
+def settle() -> None:
+    """Two members and a steward, a priority with probes, and a dataset that a worker checks."""
+    owner, _, _ = make_user(OWNER), make_user(NEIGHBOUR), make_user(STEWARD, steward=True)
+    bring.priority_declare(
+        owner=owner,
+        statement="Know the colours of the balls",
+        probes=[bring.ProbeText(*ball(number)) for number in range(100, 109)],
+    )
+    lines = ["prompt,completion", *(",".join(ball(number)) for number in range(48))]
+    dataset = bring.dataset_upload(
+        owner=owner,
+        name="balls",
+        file=File(io.BytesIO("\n".join(lines).encode()), name="balls.csv"),
+        filename="balls.csv",
+    )
+    bring.dataset_describe(
+        dataset=dataset,
+        licence="CC-BY-4.0",
+        summary="Balls and their colours.",
+        origin="Written for this test.",
+        limits="",
+    )
+
+
+def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
+    """The owner submits an expert and the steward approves it. Returns its primary key."""
+    expert = bring.expert_submit(
+        owner=User.objects.get(username=OWNER),
+        name=f"Balls {Expert.objects.count() + 1}",
+        purpose="Knows the colours of the balls.",
+        priority=Priority.objects.get(),
+        versions=[DatasetVersion.objects.get()],
+        recipe={
+            **{"rank": 4, "alpha": 8, "batch_size": batch_size, "seed": seed},
+            **{"passes": passes, "max_tokens": None},
+        },
+    )
+    bring.expert_approve(steward=User.objects.get(username=STEWARD), expert=expert)
+    return expert.pk
+
+
+def vote() -> int:
+    """A round with room for every eligible expert, all of them approved by both members, that
+    closes in a moment. Returns its primary key."""
+    total = Expert.objects.eligible().aggregate(total=Sum("adapter_bytes"))["total"]
+    round_ = decide.round_open(
+        steward=User.objects.get(username=STEWARD),
+        title="Which experts join?",
+        budget_bytes=total,
+        quorum=2,
+        closes_at=timezone.now() + timedelta(seconds=2),
+    )
+    for voter in User.objects.filter(username__in=[OWNER, NEIGHBOUR]):
+        decide.ballot_cast(
+            voter=voter,
+            round_=round_,
+            approvals=list(round_.candidates.values_list("pk", flat=True)),
+        )
+    return round_.pk

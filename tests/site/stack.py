@@ -1,0 +1,158 @@
+"""What a test does with a running site: act inside it, read its rows, and use its pages."""
+
+import http.cookiejar
+import json
+import sqlite3
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mosaic_site.supervisor import Stack
+
+T = TypeVar("T")
+
+ANSWERED = 'class="turn__text"'  # on the talk page, where there is an answer
+PASSWORD = "a long enough password"  # of everybody that `tests.factories` makes
+
+
+def eventually(what: str, look: Callable[[], T], every: float = 0.1, seconds: float = 120.0) -> T:
+    """The first thing that `look` finds and that counts as true, looking `every` so many seconds.
+
+    Fails the test after `seconds`, which says that it never happened, not that it was slow.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(every)
+    return found
+
+
+def act(stack: Stack, verb: Callable[..., T], **arguments: Any) -> T:
+    """Call a function of an importable module inside the site, with what JSON can carry."""
+    program = (
+        f"import json; from {verb.__module__} import {verb.__name__} as verb; "
+        f"print(json.dumps(verb(**json.loads({json.dumps(arguments)!r}))))"
+    )
+    said = stack.manage("shell", "--no-imports", "--verbosity", "0", "--command", program)
+    result: T = json.loads(said)
+    return result
+
+
+def rows(stack: Stack, query: str, *values: Any) -> list[sqlite3.Row]:
+    """What the site's database says at this moment."""
+    address = f"file:{stack.home / 'db.sqlite3'}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, timeout=20)) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute(query, values).fetchall()
+
+
+@dataclass(frozen=True)
+class JobNow:
+    """A training job as its row says."""
+
+    pk: int
+    status: str
+    attempt: int
+    reason: str
+    phase: str
+    step: int
+
+
+def job_of(stack: Stack, expert: int) -> JobNow | None:
+    """The newest job of an expert; None while it has none."""
+    query = "SELECT * FROM training_workers_job WHERE expert_id = ? ORDER BY id DESC LIMIT 1"
+    for row in rows(stack, query, expert):
+        progress = json.loads(row["progress"])
+        return JobNow(
+            pk=row["id"],
+            status=row["status"],
+            attempt=row["attempt"],
+            reason=row["reason"],
+            phase=progress.get("phase", ""),
+            step=progress.get("step", 0),
+        )
+    return None
+
+
+def expert_status(stack: Stack, expert: int) -> tuple[str, str]:
+    """An expert's state and the reason for it."""
+    query = "SELECT status, status_reason FROM contributions_expert WHERE id = ?"
+    [row] = rows(stack, query, expert)
+    return row["status"], row["status_reason"]
+
+
+def in_training(stack: Stack, expert: int, attempt: int = 1) -> JobNow:
+    """Wait until the expert's job takes steps in its attempt number `attempt`."""
+
+    def look() -> JobNow | None:
+        job = job_of(stack, expert)
+        begun = job and job.status == "running" and job.attempt == attempt
+        return job if begun and job and job.phase == "training" else None
+
+    return eventually(f"attempt {attempt} trains", look)
+
+
+def ended(stack: Stack, expert: int) -> JobNow:
+    """Wait until the expert's job has come to an end, whichever."""
+
+    def look() -> JobNow | None:
+        job = job_of(stack, expert)
+        return job if job and job.status in {"done", "failed", "cancelled"} else None
+
+    return eventually("the job ends", look)
+
+
+class Person:
+    """Somebody with a browser that knows cookies and forms, and no JavaScript."""
+
+    def __init__(self, stack: Stack, name: str = "") -> None:
+        self._stack = stack
+        self._cookies = http.cookiejar.CookieJar()
+        keeper = urllib.request.HTTPCookieProcessor(self._cookies)
+        self._opener = urllib.request.build_opener(keeper)
+        if name:
+            self.get("/account/login/")
+            self.post("/account/login/", login=name, password=PASSWORD)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of a page; status 0 where nobody answers."""
+        return self._open(urllib.request.Request(self._stack.url + path))
+
+    def post(self, path: str, **fields: str) -> tuple[int, str]:
+        """Send a form and follow where it leads."""
+        token = next((one.value for one in self._cookies if one.name == "csrftoken"), "")
+        form = urllib.parse.urlencode({**fields, "csrfmiddlewaretoken": token or ""})
+        return self._open(urllib.request.Request(self._stack.url + path, form.encode()))
+
+    def ask(self, question: str) -> str:
+        """The talk page with the answer, or with why there is none."""
+        self.get("/talk/")
+        return self.post("/talk/", prompt=question)[1]
+
+    def ask_until_answered(self, question: str) -> str:
+        """The talk page with the answer, as soon as there is one."""
+        # Not too often: the site takes so many questions a minute from one address.
+        page = ""
+
+        def answered() -> bool:
+            nonlocal page
+            page = self.ask(question)
+            return ANSWERED in page
+
+        eventually("the model answers", answered, every=5.0)
+        return page
+
+    def _open(self, request: urllib.request.Request) -> tuple[int, str]:
+        try:
+            with self._opener.open(request, timeout=90) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""

@@ -1,0 +1,219 @@
+"""What happens to a running site when parts of it die, hang, or are told to stop."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from mosaic_site.supervisor import Stack, StackError
+from mosaic_site.supervisor.machine import free_port
+from tests.site import cast
+from tests.site.stack import (
+    ANSWERED,
+    Person,
+    act,
+    ended,
+    eventually,
+    expert_status,
+    in_training,
+    job_of,
+    rows,
+)
+
+pytestmark = pytest.mark.slow
+
+BRIEF = 2  # passes over the data: a moment
+LONG = 80  # long enough for a checkpoint, which is written every 5 seconds
+ENDLESS = 1000
+ATTEMPTS = 2
+NOT_SERVED = "The model is not being served right now"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    try:
+        port = free_port()
+    except OSError as error:
+        pytest.skip(f"no port can be listened on here: {error}")
+    site = Stack(
+        tmp_path_factory.mktemp("site"),
+        port=port,
+        env={
+            "MOSAIC_DEMO": "1",  # a steward without a second factor
+            "MOSAIC_HEARTBEAT_TIMEOUT_SECONDS": "5",
+            "MOSAIC_JOB_ATTEMPTS": str(ATTEMPTS),
+        },
+    )
+    with site:
+        site.manage("register_base")
+        act(site, cast.settle)
+        checked = "SELECT 1 FROM contributions_datasetversion WHERE status = 'valid'"
+        eventually("the dataset is checked", lambda: rows(site, checked))
+        yield site
+
+
+def events(stack: Stack, job: int) -> list[tuple[str, dict[str, object]]]:
+    """Kind and data of what happened in a job, in order."""
+    query = "SELECT kind, data FROM training_workers_jobevent WHERE job_id = ? ORDER BY sequence"
+    return [(row["kind"], json.loads(row["data"])) for row in rows(stack, query, job)]
+
+
+def restart(stack: Stack, name: str) -> None:
+    """Kill a service and wait until the supervisor has started it again."""
+    before = stack.pids[name]
+    stack.kill(name)
+    eventually(f"{name} starts again", lambda: stack.pids.get(name, before) != before)
+
+
+def test_a_training_whose_worker_is_killed_goes_on_from_its_checkpoint(stack: Stack) -> None:
+    expert = act(stack, cast.approve, passes=LONG)
+    job = in_training(stack, expert)
+    checkpoint = stack.home / "work" / f"job-{job.pk}" / "checkpoint" / "checkpoint.safetensors"
+    eventually("a checkpoint is written", checkpoint.exists)
+    restart(stack, "worker-gpu")
+    with safe_open(checkpoint, framework="pt") as file:
+        saved = json.loads(file.metadata()["state"])["step"]
+
+    job = ended(stack, expert)
+    assert (job.status, job.attempt) == ("done", 2)
+    assert expert_status(stack, expert) == ("eligible", "")
+    happened = events(stack, job.pk)
+    told = [(kind, data.get("reason")) for kind, data in happened if kind != "progress"]
+    [requeued] = [reason for kind, reason in told if kind == "queued"]
+    assert [kind for kind, _ in told] == ["running", "queued", "running", "done"]
+    assert str(requeued).endswith("fell silent; the job goes on from its checkpoint.")
+    second_beginning = [kind for kind, _ in happened].index("queued")
+    resumed = [data for _, data in happened[second_beginning:] if data.get("phase") == "training"]
+    assert resumed[0]["step"] == saved + 1
+    assert not checkpoint.parent.parent.exists()
+
+
+def test_a_training_whose_worker_dies_each_time_fails_with_its_reason(stack: Stack) -> None:
+    expert = act(stack, cast.approve, passes=ENDLESS)
+    for attempt in range(1, ATTEMPTS + 1):
+        in_training(stack, expert, attempt)
+        stack.kill("worker-gpu")
+    job = ended(stack, expert)
+    assert (job.status, job.attempt) == ("failed", ATTEMPTS)
+    assert job.reason.startswith(f"The worker stopped without a word {ATTEMPTS} times")
+    assert expert_status(stack, expert) == ("failed", job.reason)
+    page = Person(stack).get(f"/jobs/{job.pk}/")[1]
+    assert job.reason in page
+
+
+def test_redis_may_die_while_an_expert_trains(stack: Stack) -> None:
+    expert = act(stack, cast.approve, passes=ENDLESS)
+    before = in_training(stack, expert)
+    restart(stack, "redis")
+    eventually(
+        "the training takes further steps",
+        lambda: (now := job_of(stack, expert)) and now.step > before.step,
+    )
+    owner = Person(stack, cast.OWNER)
+    owner.post(f"/jobs/{before.pk}/cancel/")
+    job = ended(stack, expert)
+    assert (job.status, job.attempt) == ("cancelled", 1)
+
+    later = act(stack, cast.approve, passes=BRIEF)
+    assert ended(stack, later).status == "done"
+    Person(stack).ask_until_answered(cast.ball(1)[0])
+
+
+def test_a_killed_web_process_comes_back_and_knows_who_is_signed_in(stack: Stack) -> None:
+    owner = Person(stack, cast.OWNER)
+    restart(stack, "web")
+    eventually("pages are answered", lambda: owner.get("/healthz")[0] == 200)
+    status, page = owner.get("/experts/new/")
+    assert status == 200
+    assert cast.OWNER in page
+
+
+def test_only_those_concerned_cancel_what_waits_and_what_runs(stack: Stack) -> None:
+    running, waiting = (act(stack, cast.approve, passes=ENDLESS, seed=n) for n in (1, 2))
+    in_training(stack, running)
+    queued = eventually("the second one waits", lambda: job_of(stack, waiting))
+    assert queued.status == "queued"
+    stranger, owner = Person(stack, cast.NEIGHBOUR), Person(stack, cast.OWNER)
+    assert stranger.post(f"/jobs/{queued.pk}/cancel/")[0] == 404
+
+    page = owner.post(f"/jobs/{queued.pk}/cancel/", reason="Wrong file.")[1]
+    assert "The job is cancelled." in page
+    assert expert_status(stack, waiting) == ("cancelled", "Wrong file.")
+
+    job = in_training(stack, running)
+    page = owner.post(f"/jobs/{job.pk}/cancel/")[1]
+    assert "Asked to stop." in page
+    job = ended(stack, running)
+    assert (job.status, job.attempt) == ("cancelled", 1)
+    assert expert_status(stack, running) == ("cancelled", f"{cast.OWNER} cancelled it.")
+    page = owner.post(f"/jobs/{job.pk}/cancel/")[1]
+    assert "nothing to cancel" in page
+
+
+def test_a_hung_serving_process_is_said_to_be_away_and_a_killed_one_comes_back(
+    stack: Stack,
+) -> None:
+    visitor, steward = Person(stack), Person(stack, cast.STEWARD)
+    question = cast.ball(2)[0]
+    visitor.ask_until_answered(question)
+    os.killpg(stack.pids["serving"], signal.SIGSTOP)
+    eventually("the desk says so", lambda: "Does not answer" in steward.get("/desk/")[1])
+    page = visitor.ask(question)
+    assert NOT_SERVED in page
+    assert ANSWERED not in page
+    restart(stack, "serving")
+    visitor.ask_until_answered(question)
+
+
+def test_a_steward_rolls_back_to_an_earlier_release_and_one_is_live(stack: Stack) -> None:
+    for seed in (3, 4):
+        assert ended(stack, act(stack, cast.approve, passes=BRIEF, seed=seed)).status == "done"
+    steward, visitor = Person(stack, cast.STEWARD), Person(stack)
+    for number in (1, 2):
+        round_ = act(stack, cast.vote)
+        tallied = "SELECT 1 FROM governance_round WHERE id = ? AND status = 'provisional'"
+        eventually("the clock closes the round", lambda: rows(stack, tallied, round_))  # noqa: B023
+        steward.post(f"/rounds/{round_}/ratify/")
+        eventually("it is live", lambda: releases(stack).get(number) == "live")  # noqa: B023
+    assert releases(stack) == {1: "retired", 2: "live"}
+
+    address = "/releases/1/roll-back/"
+    assert Person(stack, cast.OWNER).post(address, reason="I liked it.")[0] == 404
+    page = steward.post(address, reason="Release 2 answers worse.")[1]
+    assert "Release 1 is live again." in page
+    assert releases(stack) == {1: "live", 2: "retired"}
+    page = steward.post(address, reason="Release 2 answers worse.")[1]
+    assert "only a retired one can" in page
+    assert releases(stack) == {1: "live", 2: "retired"}
+
+    def answered_from() -> str:
+        return visitor.ask(cast.ball(5)[0]).partition("Why this answer came from here")[2]
+
+    eventually("release 1 answers", lambda: "release 1</a>" in answered_from(), every=5.0)
+    assert "Release 2 answers worse." in visitor.get("/ledger/")[1]
+
+
+def releases(stack: Stack) -> dict[int, str]:
+    """Number and state of every release."""
+    found = rows(stack, "SELECT number, status FROM training_workers_release")
+    return {row["number"]: row["status"] for row in found}
+
+
+def test_a_rehearsal_that_cannot_begin_says_why_and_leaves_the_site_alone(
+    stack: Stack, tmp_path: Path
+) -> None:
+    before = rows(stack, "SELECT count(*) AS n FROM ledger_entry")[0]["n"]
+    with pytest.raises(StackError, match=r"no file called <name>\.train\.csv"):
+        stack.manage("rehearse", "--data", str(tmp_path))
+    (tmp_path / "broken.train.csv").write_bytes(b"prompt,completion\n\xff\xfe\x00broken\n")
+    with pytest.raises(StackError, match=r"broken\.train\.csv"):
+        stack.manage("rehearse", "--data", str(tmp_path))
+    assert rows(stack, "SELECT count(*) AS n FROM ledger_entry")[0]["n"] == before
+
+
+def test_the_ledger_holds_after_all_of_it(stack: Stack) -> None:
+    assert "chain intact" in stack.manage("verify_ledger")
