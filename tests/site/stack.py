@@ -16,7 +16,7 @@ from mosaic_site.supervisor import Stack
 
 T = TypeVar("T")
 
-ANSWERED = 'class="turn__text"'  # on the talk page, where there is an answer
+ANSWERED = "Why this answer came from here"  # on the talk page, where an answer came to its end
 PASSWORD = "a long enough password"  # of everybody that `tests.factories` makes
 
 

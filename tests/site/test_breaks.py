@@ -191,7 +191,7 @@ def test_a_steward_rolls_back_to_an_earlier_release_and_one_is_live(stack: Stack
     assert releases(stack) == {1: "live", 2: "retired"}
 
     def answered_from() -> str:
-        return visitor.ask(cast.ball(5)[0]).partition("Why this answer came from here")[2]
+        return visitor.ask(cast.ball(5)[0]).partition(ANSWERED)[2]
 
     eventually("release 1 answers", lambda: "release 1</a>" in answered_from(), every=5.0)
     assert "Release 2 answers worse." in visitor.get("/ledger/")[1]

@@ -1,0 +1,42 @@
+"""A running site, and a browser to walk through it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from mosaic_site.supervisor import Stack, StackError
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# What is awaited here trains, counts and composes on whatever machine this is.
+PATIENCE_SECONDS = 90
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole site on a scratch folder: no member yet, the shipped base active."""
+    stack = Stack(tmp_path_factory.mktemp("site"), env={"MOSAIC_DEMO": "1"})
+    with ExitStack() as cleanup:
+        cleanup.callback(stack.stop)
+        try:
+            stack.start_pages()
+        except (OSError, StackError) as reason:
+            pytest.skip(f"no site can start on this machine: {reason}")
+        stack.manage("register_base")
+        stack.start_workers()
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine: install it, or run bin/chromium")
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
