@@ -121,7 +121,7 @@ def build(
     steps = tokens // batch_tokens
     corpus = Corpus(Lexicon.read(), seed + 1)
     for step, batch in enumerate(islice(batches(tokenizer, corpus, batch_tokens), steps)):
-        pace = min(1.0, (step + 1) / (0.03 * steps), 2 * (1 - step / steps))
+        pace = min(1.0, (step + 1) / 50, 2 * (1 - step / steps))
         for optimizer, peak in zip(optimizers, peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * pace
         loss = loss_of(model, batch, int(tokenizer.pad_token_id))

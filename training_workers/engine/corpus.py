@@ -64,15 +64,10 @@ class Corpus:
         return self.random.choice(words)
 
     def _invented(self) -> str:
-        """A word that nobody knows, so that it must be read and cannot be guessed."""
-        word = "".join(self.random.choices(self.phrases["syllables"], k=self.random.randint(2, 3)))
-        return word.capitalize() if self.random.random() < 0.5 else word
+        return "".join(self.random.choices(self.phrases["syllables"], k=self.random.randint(2, 3)))
 
     def _name(self) -> str:
-        if self.random.random() < 0.2:
-            return self._invented()
-        name = self._pick(self.lexicon.names)
-        return name.capitalize() if self.random.random() < 0.3 else name
+        return self._invented() if self.random.random() < 0.2 else self._pick(self.lexicon.names)
 
     def _said(self, word: str) -> str:
         """The word or one that means the same."""
@@ -221,9 +216,7 @@ class Corpus:
 
     def _value(self) -> str:
         topic = self.random.choice(self.lexicon.topics)
-        return self._pick(
-            [self._number(), self._name(), self._invented(), self._pick(topic.things)]
-        )
+        return self._pick([self._number(), self._name(), self._pick(topic.things)])
 
     def relation(self) -> Example:
         """A word -> its opposite, or a plainer word for it."""
