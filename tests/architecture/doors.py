@@ -1,0 +1,145 @@
+"""Every address of the site and for whom it is. The tests beside this file hold the site to it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+# Nobody; a member who has nothing to do with the thing; the member whose it is; a steward.
+PEOPLE = ("visitor", "stranger", "owner", "steward")
+
+
+class Answer(Enum):
+    """What somebody gets who asks."""
+
+    PAGE = "a page"
+    DONE = "it is done, and the ledger says so"
+    ELSEWHERE = "another page"
+    LOGIN = "the page to sign in"
+    MISSING = "there is no such thing"
+    NOT_ALLOWED = "not with this method"
+
+
+Answers = tuple[Answer, Answer, Answer, Answer]
+
+
+@dataclass(frozen=True)
+class Door:
+    """What each of `PEOPLE` gets. The POST brings a reason and nothing else."""
+
+    get: Answers
+    post: Answers
+
+
+_PAGE, _DONE, _LOGIN, _MISSING = Answer.PAGE, Answer.DONE, Answer.LOGIN, Answer.MISSING
+
+
+def _page(*answers: Answer) -> Door:
+    """Shows the same however it is asked: without its fields a form comes back."""
+    visitor, stranger, owner, steward = answers
+    return Door((visitor, stranger, owner, steward), (visitor, stranger, owner, steward))
+
+
+def _verb(*answers: Answer) -> Door:
+    visitor, stranger, owner, steward = answers
+    no = Answer.NOT_ALLOWED
+    return Door((no, no, no, no), (visitor, stranger, owner, steward))
+
+
+PUBLIC = _page(_PAGE, _PAGE, _PAGE, _PAGE)
+PRIVATE = _page(_MISSING, _MISSING, _PAGE, _PAGE)
+MEMBERS = _page(_LOGIN, _PAGE, _PAGE, _PAGE)
+OWNERS = _page(_LOGIN, _MISSING, _PAGE, _MISSING)
+STEWARDS = _page(_LOGIN, _MISSING, _MISSING, _PAGE)
+MEMBERS_VERB = _verb(_LOGIN, _DONE, _DONE, _DONE)
+OWNERS_VERB = _verb(_LOGIN, _MISSING, _DONE, _MISSING)
+OWNERS_OR_STEWARDS_VERB = _verb(_LOGIN, _MISSING, _DONE, _DONE)
+STEWARDS_VERB = _verb(_LOGIN, _MISSING, _MISSING, _DONE)
+# Nothing to look back over without a choice: that comes with the POST.
+REVIEW = Door(
+    get=(_LOGIN, Answer.ELSEWHERE, Answer.ELSEWHERE, Answer.ELSEWHERE),
+    post=(_LOGIN, _PAGE, _PAGE, _PAGE),
+)
+
+# name -> its door, and the thing in its address, if any (see `things.Things`).
+DOORS: dict[str, tuple[Door, str]] = {
+    "home": (PUBLIC, ""),
+    "healthz": (PUBLIC, ""),
+    "ledger:list": (PUBLIC, ""),
+    "contributions:priority_list": (PUBLIC, ""),
+    "contributions:priority_new": (MEMBERS, ""),
+    "contributions:priority_detail": (PUBLIC, "priority"),
+    "contributions:priority_retire": (STEWARDS_VERB, "priority"),
+    "contributions:dataset_list": (PUBLIC, ""),
+    "contributions:dataset_new": (MEMBERS, ""),
+    "contributions:dataset_detail": (PRIVATE, "dataset"),
+    "contributions:dataset_card": (OWNERS, "dataset"),
+    "contributions:dataset_version_new": (OWNERS, "dataset"),
+    "contributions:dataset_publish": (OWNERS_VERB, "dataset"),
+    "contributions:version_detail": (PRIVATE, "version"),
+    "contributions:version_recheck": (OWNERS_VERB, "unchecked_version"),
+    "contributions:expert_list": (PUBLIC, ""),
+    "contributions:expert_new": (MEMBERS, ""),
+    "contributions:expert_detail": (PUBLIC, "expert"),
+    "contributions:expert_approve": (STEWARDS_VERB, "expert"),
+    "contributions:expert_return": (STEWARDS_VERB, "expert"),
+    "contributions:expert_withdraw": (OWNERS_OR_STEWARDS_VERB, "expert"),
+    "contributions:expert_resubmit": (OWNERS, "returned_expert"),
+    "governance:round_list": (PUBLIC, ""),
+    "governance:round_new": (STEWARDS, ""),
+    "governance:round_detail": (PUBLIC, "tallied_round"),
+    "governance:round_ratify": (STEWARDS_VERB, "tallied_round"),
+    "governance:round_veto": (STEWARDS_VERB, "tallied_round"),
+    "governance:ballot": (MEMBERS, "open_round"),
+    "governance:ballot_review": (REVIEW, "open_round"),
+    "governance:ballot_cast": (MEMBERS_VERB, "open_round"),
+    "training_workers:job_detail": (PUBLIC, "job"),
+    "training_workers:job_panel": (PUBLIC, "job"),
+    "training_workers:job_cancel": (OWNERS_OR_STEWARDS_VERB, "job"),
+    "training_workers:expert_training": (PUBLIC, "expert"),
+    "training_workers:release_list": (PUBLIC, ""),
+    "training_workers:release_detail": (PUBLIC, "release"),
+    "training_workers:release_retry": (STEWARDS_VERB, "failed_release"),
+    "training_workers:release_roll_back": (STEWARDS_VERB, "retired_release"),
+    "training_workers:talk": (PUBLIC, ""),
+    "training_workers:desk": (STEWARDS, ""),
+}
+
+# Who may connect, and the thing in the address. What is said over them is tested with them.
+SOCKETS: dict[str, tuple[tuple[str, ...], str]] = {
+    "ws/jobs/<int:pk>/": (PEOPLE, "job"),
+    "ws/talk/": (PEOPLE, ""),
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """One pattern of the URLconf."""
+
+    name: str
+    path: str
+    arguments: tuple[str, ...]
+
+    @property
+    def is_accounts(self) -> bool:
+        """One of those that django-allauth brings."""
+        return self.path.startswith("account/")
+
+
+def addresses() -> list[Address]:
+    """All of the URLconf, as it is."""
+    return list(_walk(get_resolver().url_patterns, "", ""))
+
+
+def _walk(patterns: list[Any], path: str, namespace: str) -> Iterator[Address]:
+    for pattern in patterns:
+        here = path + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            inside = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            yield from _walk(pattern.url_patterns, here, inside)
+        else:
+            assert isinstance(pattern, URLPattern)
+            arguments = tuple(pattern.pattern.regex.groupindex)
+            yield Address(f"{namespace}{pattern.name}", here, arguments)

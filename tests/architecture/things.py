@@ -1,0 +1,134 @@
+"""The things that addresses speak of, each made when it is first asked for."""
+
+from datetime import timedelta
+from functools import cached_property
+
+from django.urls import reverse
+from django.utils import timezone
+
+from contributions import actions as bring
+from contributions.models import Dataset, DatasetVersion, Expert, Priority
+from governance import actions as decide
+from governance.models import Round
+from mosaic_site.members.models import User
+from tests.architecture.doors import DOORS
+from tests.factories import make_dataset, make_eligible_expert, make_expert, make_user
+from tests.training_workers.makers import (
+    composing_release,
+    make_job,
+    make_live_release,
+    provisional_round,
+)
+from training_workers import actions as work
+from training_workers.models import Job, Release
+
+
+class Things:
+    """What one member has, and the rounds and releases of the community around it."""
+
+    def __init__(self) -> None:
+        self.people: dict[str, User | None] = {
+            "visitor": None,
+            "stranger": make_user(),
+            "owner": make_user(),
+            "steward": make_user(steward=True),
+        }
+
+    def url(self, name: str) -> str:
+        """The address called `name`, with its thing in it."""
+        thing = DOORS[name][1]
+        return reverse(name, args=[self.key(thing)] if thing else [])
+
+    def key(self, thing: str) -> int:
+        """How `thing` is named in an address."""
+        row = getattr(self, thing)
+        key: int = row.number if isinstance(row, Release) else row.pk
+        return key
+
+    @property
+    def owner(self) -> User:
+        owner = self.people["owner"]
+        assert owner is not None
+        return owner
+
+    @property
+    def steward(self) -> User:
+        steward = self.people["steward"]
+        assert steward is not None
+        return steward
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        return make_dataset(self.owner)
+
+    @cached_property
+    def version(self) -> DatasetVersion:
+        return self.dataset.versions.get()
+
+    @cached_property
+    def unchecked_version(self) -> DatasetVersion:
+        """Its file cannot be read, so that every check of it broke off."""
+        dataset = make_dataset(self.owner)
+        version = dataset.versions.get()
+        version.file.delete(save=False)
+        version.file.name = "datasets/gone.csv"
+        version.status = DatasetVersion.Status.RECEIVED
+        version.save()
+        for _ in range(3):
+            bring.version_check(version_id=version.pk)
+        version.refresh_from_db()
+        assert version.check_broke_off
+        return version
+
+    @cached_property
+    def expert(self) -> Expert:
+        return make_expert(self.owner, versions=[self.version])
+
+    @cached_property
+    def priority(self) -> Priority:
+        return self.expert.priority
+
+    @cached_property
+    def returned_expert(self) -> Expert:
+        expert = make_expert(self.owner)
+        return bring.expert_return(steward=self.steward, expert=expert, reason="Say more.")
+
+    @cached_property
+    def job(self) -> Job:
+        return make_job(self.owner, self.steward)
+
+    @cached_property
+    def tallied_round(self) -> Round:
+        return provisional_round(self.steward, [make_eligible_expert(self.owner, self.steward)])
+
+    @cached_property
+    def open_round(self) -> Round:
+        expert = make_eligible_expert(self.owner, self.steward)
+        return decide.round_open(
+            steward=self.steward,
+            title="Open",
+            budget_bytes=expert.adapter_bytes,
+            quorum=1,
+            closes_at=timezone.now() + timedelta(days=1),
+        )
+
+    @cached_property
+    def release(self) -> Release:
+        return make_live_release(self.owner, self.steward)
+
+    @cached_property
+    def retired_release(self) -> Release:
+        first = make_live_release(self.owner, self.steward, experts=1)
+        make_live_release(self.owner, self.steward, experts=1)
+        first.refresh_from_db()
+        return first
+
+    @cached_property
+    def failed_release(self) -> Release:
+        expert = make_eligible_expert(self.owner, self.steward)
+        release = composing_release(self.steward, [expert])
+        job = work.job_claim_next(worker="bench:1")
+        assert job is not None and job.release == release
+        work.job_fail(job=job, reason="No space left.")
+        release.refresh_from_db()
+        return release
