@@ -236,11 +236,11 @@ class Nearest:
             if weight > 0
         ]
         if not near:
-            reason = "No dev prompt is like this one; the scores are those over all of them."
+            reason = "No known example is like this question; the scores are those over all of them."
         elif chosen == 0:
-            reason = "No expert did better than the base on the dev prompts nearest to this one."
+            reason = "No expert did better than the base on the examples most like this question."
         else:
-            reason = "It did best on the dev prompts nearest to this one."
+            reason = "It did best on the examples most like this question."
         return Route(
             expert=names[chosen] or None,
             confidence=float(scores[chosen]),
