@@ -4,7 +4,8 @@ import tempfile
 from pathlib import Path
 
 from contributions.intake import check
-from training_workers.engine.bases import POCKET, load_base
+from training_workers.engine.base_facts import POCKET
+from training_workers.engine.bases import load_base
 from training_workers.engine.data import read_examples
 from training_workers.engine.training import Recipe, train_adapter
 

@@ -16,7 +16,8 @@ from transformers import (
 )
 
 from training_workers.engine.adapters import PREFIX, write_adapter
-from training_workers.engine.bases import POCKET, Base, load_base
+from training_workers.engine.base_facts import POCKET
+from training_workers.engine.bases import Base, load_base
 from training_workers.engine.data import Example
 
 

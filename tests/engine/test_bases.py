@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.engine.conftest import save_gpt2, save_llama
-from training_workers.engine.bases import POCKET, Base, BaseError, describe_base, load_base
+from training_workers.engine.base_facts import POCKET, BaseError, describe_base
+from training_workers.engine.bases import Base, load_base
 
 
 def test_the_engine_imports_no_django() -> None:

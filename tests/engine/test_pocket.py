@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from training_workers.engine.__main__ import main
-from training_workers.engine.bases import POCKET, Base, load_base
+from training_workers.engine.base_facts import POCKET
+from training_workers.engine.bases import Base, load_base
 from training_workers.engine.build_pocket import build, train_tokenizer
 from training_workers.engine.corpus import Corpus
 from training_workers.engine.data import Example

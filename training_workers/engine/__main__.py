@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from training_workers.engine.bases import POCKET, BaseError, load_base
+from training_workers.engine.base_facts import POCKET, BaseError
+from training_workers.engine.bases import load_base
 from training_workers.engine.build_pocket import build, report_to_terminal
 from training_workers.engine.data import read_examples
 from training_workers.engine.training import Progress, Recipe, TrainingError, train_adapter

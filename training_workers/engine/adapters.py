@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training_workers.engine.bases import Base, sha256_of_files
+from training_workers.engine.base_facts import sha256_of_files
+from training_workers.engine.bases import Base
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 PREFIX = "base_model.model."

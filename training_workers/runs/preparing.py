@@ -10,6 +10,7 @@ from django.conf import settings
 from contributions.intake import Probes
 from contributions.models import Base, DatasetVersion, Probe
 from training_workers.engine import bases
+from training_workers.engine.base_facts import BaseError
 from training_workers.engine.data import Example, read_examples
 from training_workers.models import Job
 
@@ -19,7 +20,7 @@ def loaded_base(source: str, revision: str, sha256: str) -> bases.Base:
     """The base, kept in memory from job to job. Raises BaseError where its content has changed."""
     base = bases.load_base(source, revision)
     if base.sha256 != sha256:
-        raise bases.BaseError(
+        raise BaseError(
             f"{source} is not what was registered: its content has changed. "
             "Register it anew as a base of its own."
         )

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from mosaic_site.errors import Refused
 from training_workers.actions import job_acknowledge_cancel, job_claim_next, job_fail
 from training_workers.engine.adapters import AdapterError
-from training_workers.engine.bases import BaseError
+from training_workers.engine.base_facts import BaseError
 from training_workers.engine.training import Cancelled, TrainingError
 from training_workers.models import Job
 from training_workers.runs.compose import NothingToCompose, compose

@@ -124,6 +124,6 @@ def _expected() -> tuple[type[Exception], ...]:
     from mosaic_site.errors import Refused
     from mosaic_site.rehearsal.cycle import NotClosed
     from mosaic_site.rehearsal.folder import BadFolder
-    from training_workers.engine.bases import BaseError
+    from training_workers.engine.base_facts import BaseError
 
     return (NotClosed, BadFolder, StackError, Refused, BaseError)

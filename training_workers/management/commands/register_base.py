@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from contributions.actions import base_register
-from training_workers.engine.bases import POCKET, BaseError, describe_base
+from training_workers.engine.base_facts import POCKET, BaseError, describe_base
 
 
 class Command(BaseCommand):
@@ -34,6 +34,8 @@ class Command(BaseCommand):
             licence=options["licence"] or facts.licence,
             activate=not options["inactive"],
         )
+        if not options["verbosity"]:
+            return
         self.stdout.write(
             f"{base.name}: {base.parameters:,} parameters, context {base.context_length} tokens, "
             f"licence {base.licence or 'not stated'}, sha256 {base.sha256[:12]}"
