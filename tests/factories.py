@@ -94,7 +94,12 @@ def make_expert(
 
 
 def make_eligible_expert(
-    owner: User, steward: User, *, priority: Priority | None = None, size: int = 500_000, name: str = ""
+    owner: User,
+    steward: User,
+    *,
+    priority: Priority | None = None,
+    size: int = 500_000,
+    name: str = "",
 ) -> Expert:
     """An expert as the workers leave it when training and evaluation have succeeded."""
     expert = make_expert(owner, priority=priority, name=name)
