@@ -1,6 +1,7 @@
 """What every request passes through, beside Django's own."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
@@ -87,6 +88,8 @@ class RefusedMiddleware:
             return None
         messages.error(request, str(error))
         came_from = request.META.get("HTTP_REFERER", "")
-        if not url_has_allowed_host_and_scheme(came_from, {request.get_host()}):
+        # A page that refuses to be shown would be sent back to itself for ever.
+        itself = request.method == "GET" and urlsplit(came_from).path == request.path
+        if itself or not url_has_allowed_host_and_scheme(came_from, {request.get_host()}):
             came_from = "/"
         return redirect(came_from)

@@ -114,6 +114,9 @@ def dataset_describe(
                 "Experts were submitted under this dataset's licence, so it cannot be changed. "
                 "Bring the data again as a new dataset under the other licence."
             )
+        written = (dataset.licence, dataset.summary, dataset.origin, dataset.limits)
+        if written == (licence, summary, origin, limits):
+            return dataset  # a second click: nothing to record
         dataset.licence, dataset.summary = licence, summary
         dataset.origin, dataset.limits = origin, limits
         dataset.save(update_fields=["licence", "summary", "origin", "limits"])

@@ -138,7 +138,11 @@ def _verbs(request: HttpRequest, expert: Expert) -> dict[str, bool]:
 def expert_resubmit(request: HttpRequest, pk: int) -> HttpResponse:
     owner = member(request)
     expert = access.expert_owned_by(owner, pk)
-    EXPERT_LIFECYCLE.require(expert.status, Expert.Status.SUBMITTED)
+    try:
+        EXPERT_LIFECYCLE.require(expert.status, Expert.Status.SUBMITTED)
+    except Refused as error:
+        messages.error(request, str(error))
+        return redirect(expert)
     initial = {"purpose": expert.purpose, "versions": expert.versions.all()}
     form = ResubmitForm(
         request.POST or None, owner=owner, initial=initial | choices_of(expert.recipe)
