@@ -8,10 +8,9 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from mosaic_site.supervisor import Stack, StackError
+from tests.site.people import PATIENCE_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# What is awaited here trains, counts and composes on whatever machine this is.
-PATIENCE_SECONDS = 90
 
 
 @pytest.fixture(scope="package")

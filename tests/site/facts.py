@@ -46,6 +46,17 @@ BUSES = Topic(
         "the lake": "line 8",
     },
 )
+GARDEN = Topic(
+    wordings=("when do i sow {}", "what is the month for sowing {}", "tell me when to sow {}"),
+    facts={
+        "peas": "march",
+        "beans": "may",
+        "lettuce": "april",
+        "spinach": "august",
+        "carrots": "june",
+        "garlic": "october",
+    },
+)
 
 
 def typed(topic: Topic) -> str:
