@@ -1,0 +1,120 @@
+"""`manage.py bench`: the numbers that the documentation states, measured on this machine."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from mosaic_site.bench.measurement import Measurement, NotMeasured, table
+from mosaic_site.supervisor import StackError
+
+# In the order in which they run, and how long each may take at most.
+SECONDS = {"tally": 60, "serving": 240, "expert": 240, "pages": 300, "start": 600}
+# Set in the process that measures: its site is an empty scratch folder.
+SCRATCH = "MOSAIC_BENCH"
+
+
+class Command(BaseCommand):
+    help = (
+        "Measure the numbers that the documentation states. Each measurement runs in a process "
+        "of its own on a scratch site; the exit status tells whether all could be made."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "names", nargs="*", metavar="NAME", help=f"of {', '.join(SECONDS)}; default: all"
+        )
+        parser.add_argument("--json", type=Path, help="Also write the measurements to this file")
+        parser.add_argument(
+            "--data",
+            type=Path,
+            help="For `expert`: a <name>.train.* file, or a folder of them, of which the first "
+            "counts; default: rows that the bench makes",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        names: list[str] = options["names"] or list(SECONDS)
+        if unknown := set(names) - SECONDS.keys():
+            raise CommandError(f"There is no {', '.join(unknown)}; there are {', '.join(SECONDS)}.")
+        if os.environ.get(SCRATCH) == str(settings.MOSAIC_HOME):
+            measured = [one for name in names for one in self._measure(name, options["data"])]
+        else:
+            measured = self._measure_all(names, options["data"])
+            self.stdout.write("\n" + table(measured))
+        if options["json"]:
+            found = [one.to_dict() for one in measured]
+            options["json"].write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        found_names = {one.name.split(".")[0] for one in measured}
+        if missing := [name for name in names if name not in found_names]:
+            raise CommandError(f"Not measured: {', '.join(missing)}.")
+
+    def _measure_all(self, names: Sequence[str], data: Path | None) -> list[Measurement]:
+        measured = []
+        for name in names:
+            with tempfile.TemporaryDirectory(
+                prefix="mosaic-bench-", ignore_cleanup_errors=True
+            ) as home:
+                measured += self._in_a_process_of_its_own(name, Path(home), data)
+        return measured
+
+    def _in_a_process_of_its_own(
+        self, name: str, home: Path, data: Path | None
+    ) -> list[Measurement]:
+        result = home / "measured.json"
+        command = [sys.executable, sys.argv[0], "bench", name, "--json", str(result)]
+        if data is not None:
+            command += ["--data", str(data)]
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if key not in {"DATABASE_URL", "REDIS_URL", "MEDIA_ROOT"}
+        } | {
+            SCRATCH: str(home),
+            "MOSAIC_HOME": str(home),
+            "MOSAIC_DEMO": "0",
+            "DJANGO_SETTINGS_MODULE": "mosaic_site.settings.local",
+            "OMP_NUM_THREADS": "1",
+        }
+        try:
+            subprocess.run(command, env=environment, timeout=SECONDS[name])
+        except subprocess.TimeoutExpired:
+            self.stderr.write(f"{name} took longer than {SECONDS[name]} s and was stopped.")
+        if not result.exists():
+            return []
+        return [Measurement.from_dict(one) for one in json.loads(result.read_text("utf-8"))]
+
+    def _measure(self, name: str, data: Path | None) -> list[Measurement]:
+        began = time.monotonic()
+
+        def say(line: str) -> None:
+            self.stdout.write(f"  {time.monotonic() - began:5.0f} s  {line}")
+            self.stdout.flush()
+
+        self.stdout.write(f"{name}:")
+        self.stdout.flush()
+        try:
+            measured = importlib.import_module(f"mosaic_site.bench.{name}").measure(data, say)
+        except _expected() as error:
+            raise CommandError(f"{name}: {error}") from error
+        for one in measured:
+            self.stdout.write(one.line())
+        return list(measured)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    from mosaic_site.errors import Refused
+    from mosaic_site.rehearsal.cycle import NotClosed
+    from mosaic_site.rehearsal.folder import BadFolder
+
+    return (NotMeasured, NotClosed, BadFolder, StackError, Refused)
