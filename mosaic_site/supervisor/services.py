@@ -38,7 +38,10 @@ def service(name: str, home: Path, port: int) -> Service:
     if name == "worker-default":
         return Service(name, _worker(name, "default", niceness=5))
     if name.startswith("worker-gpu"):
-        return Service(name, _worker(name, "gpu", niceness=10))
+        # Loaded before the first job, which would else wait seconds for torch; and once for all
+        # the children that take each other's place.
+        ahead = ("--include", "training_workers.runs.work")
+        return Service(name, (*_worker(name, "gpu", niceness=10), *ahead))
     if name == "beat":
         # No pid file: the supervisor's lock already keeps a second beat away.
         schedule = f"--schedule={home / 'run' / 'beat'}"
