@@ -28,7 +28,7 @@ def test_a_refusal_leads_back_and_never_in_a_circle(
     rf: RequestFactory, method: str, came_from: str, leads_to: str
 ) -> None:
     request: HttpRequest = rf.generic(method, "/here/", headers={"referer": came_from})
-    request._messages = _NoMessages()
+    vars(request)["_messages"] = _NoMessages()
     answer = RefusedMiddleware(lambda _: HttpResponse()).process_exception(request, Refused("No."))
     assert answer is not None
     assert answer.headers["Location"] == leads_to

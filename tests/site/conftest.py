@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Error, expect, sync_playwright
 
 from mosaic_site.supervisor import Stack, StackError
 from tests.site.people import PATIENCE_SECONDS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
-
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole site on a scratch folder: no member yet, the shipped base active."""
     stack = Stack(tmp_path_factory.mktemp("site"), env={"MOSAIC_DEMO": "1"})
@@ -30,12 +28,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine: install it, or run bin/chromium")
     expect.set_options(timeout=PATIENCE_SECONDS * 1000)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
+        try:
+            browser = playwright.chromium.launch(
+                # None is the one that Playwright has installed, if it has.
+                executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+                args=["--no-sandbox", "--disable-background-networking"],
+            )
+        except Error as reason:
+            pytest.skip(f"no Chromium starts on this machine (see bin/chromium): {reason}")
         yield browser
         browser.close()
