@@ -51,6 +51,7 @@ def job_claim_next(*, worker: str) -> Job | None:
         if job is None:
             return None
         job.attempt += 1
+        job.progress = {}  # of the attempt before
         job.worker, job.heartbeat_at = worker, timezone.now()
         job.started_at = job.started_at or timezone.now()
         _move(job, Job.Status.RUNNING)

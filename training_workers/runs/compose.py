@@ -1,6 +1,5 @@
 """Composing a release: fit and choose a strategy, train the monolith, report on sealed probes."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -86,7 +85,6 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
             report=content,
             credits={int(name): share for name, share in credit.items()},
         )
-    shutil.rmtree(work_folder(job), ignore_errors=True)
 
 
 def group_names(sets: Sequence[ProbeSet]) -> dict[int, str]:

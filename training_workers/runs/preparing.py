@@ -1,5 +1,6 @@
 """What both kinds of run begin with: a base in memory and the rows to learn from."""
 
+import shutil
 import tempfile
 from collections.abc import Iterable
 from functools import lru_cache
@@ -52,3 +53,12 @@ def examples_of(versions: Iterable[DatasetVersion]) -> list[Example]:
 def work_folder(job: Job) -> Path:
     """Where a job keeps its checkpoints, the same for every attempt."""
     return Path(settings.MOSAIC_HOME) / "work" / f"job-{job.pk}"
+
+
+def clear_work() -> None:
+    """Remove what jobs that have come to an end left behind, whoever ended them."""
+    found = list((Path(settings.MOSAIC_HOME) / "work").glob("job-*"))
+    active = {work_folder(job) for job in Job.objects.active()}
+    for folder in found:
+        if folder not in active:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -52,7 +52,6 @@ def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
             tokens=trained.tokens,
             evidence=evidence,
         )
-    shutil.rmtree(work, ignore_errors=True)
 
 
 def report(heartbeat: Heartbeat, phase: str, progress: Progress) -> None:

@@ -15,6 +15,7 @@ from training_workers.engine.training import Cancelled, TrainingError
 from training_workers.models import Job
 from training_workers.runs.compose import NothingToCompose, compose
 from training_workers.runs.heartbeat import Heartbeat
+from training_workers.runs.preparing import clear_work
 from training_workers.runs.train import train
 
 logger = logging.getLogger(__name__)
@@ -56,4 +57,5 @@ def work() -> bool:
     except EXPECTED as error:
         logger.exception("job %s failed", job.pk)
         job_fail(job=job, reason=str(error) or type(error).__name__)
+    clear_work()
     return True
