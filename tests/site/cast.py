@@ -49,6 +49,11 @@ def settle() -> None:
     )
 
 
+def check() -> None:
+    """What a worker does with the dataset, on a site that has none."""
+    bring.version_check(version_id=DatasetVersion.objects.get().pk)
+
+
 def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
     """The owner submits an expert and the steward approves it. Returns its primary key."""
     expert = bring.expert_submit(
@@ -66,9 +71,9 @@ def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
     return expert.pk
 
 
-def vote() -> int:
-    """A round with room for every eligible expert, all of them approved by both members, that
-    closes in a moment. Returns its primary key."""
+def vote(experts: list[int]) -> int:
+    """A round with room for every eligible expert, where both members approve these `experts`,
+    and that closes in a moment. Returns its primary key."""
     total = Expert.objects.eligible().aggregate(total=Sum("adapter_bytes"))["total"]
     round_ = decide.round_open(
         steward=User.objects.get(username=STEWARD),
@@ -81,6 +86,8 @@ def vote() -> int:
         decide.ballot_cast(
             voter=voter,
             round_=round_,
-            approvals=list(round_.candidates.values_list("pk", flat=True)),
+            approvals=list(
+                round_.candidates.filter(expert__in=experts).values_list("pk", flat=True)
+            ),
         )
     return round_.pk

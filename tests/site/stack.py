@@ -2,6 +2,8 @@
 
 import http.cookiejar
 import json
+import os
+import signal
 import sqlite3
 import time
 import urllib.error
@@ -20,7 +22,9 @@ ANSWERED = "Why this answer came from here"  # on the talk page, where an answer
 PASSWORD = "a long enough password"  # of everybody that `tests.factories` makes
 
 
-def eventually(what: str, look: Callable[[], T], every: float = 0.1, seconds: float = 120.0) -> T:
+def eventually(
+    what: str, look: Callable[[], T | None], every: float = 0.1, seconds: float = 120.0
+) -> T:
     """The first thing that `look` finds and that counts as true, looking `every` so many seconds.
 
     Fails the test after `seconds`, which says that it never happened, not that it was slow.
@@ -51,32 +55,93 @@ def rows(stack: Stack, query: str, *values: Any) -> list[sqlite3.Row]:
         return connection.execute(query, values).fetchall()
 
 
+def hang(stack: Stack, name: str) -> int:
+    """Halt a service and all its children. Returns their process group, for SIGCONT."""
+    group = stack.pids[name]
+    while True:
+        os.killpg(group, signal.SIGSTOP)
+        if _writable(stack):
+            return group
+        # Halted in the middle of a write, it would hold up everybody who shares the SQLite file.
+        os.killpg(group, signal.SIGCONT)
+
+
+def _writable(stack: Stack) -> bool:
+    with closing(sqlite3.connect(stack.home / "db.sqlite3", timeout=2)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.rollback()
+    return True
+
+
 @dataclass(frozen=True)
 class JobNow:
-    """A training job as its row says."""
+    """A job as its row says; `worker` is the service that does it or did it last."""
 
     pk: int
     status: str
     attempt: int
     reason: str
+    worker: str
     phase: str
     step: int
 
 
-def job_of(stack: Stack, expert: int) -> JobNow | None:
-    """The newest job of an expert; None while it has none."""
-    query = "SELECT * FROM training_workers_job WHERE expert_id = ? ORDER BY id DESC LIMIT 1"
-    for row in rows(stack, query, expert):
+def newest_job(stack: Stack, *, expert: int = 0, release: int = 0) -> JobNow | None:
+    """The newest job of an expert or a release; None while it has none."""
+    query = (
+        "SELECT * FROM training_workers_job WHERE expert_id = ? OR release_id = ? "
+        "ORDER BY id DESC LIMIT 1"
+    )
+    for row in rows(stack, query, expert, release):
         progress = json.loads(row["progress"])
         return JobNow(
             pk=row["id"],
             status=row["status"],
             attempt=row["attempt"],
             reason=row["reason"],
+            worker=_service(stack, row["worker"]),
             phase=progress.get("phase", ""),
             step=progress.get("step", 0),
         )
     return None
+
+
+def _service(stack: Stack, worker: str) -> str:
+    """The service that the process `host:pid` belongs to; empty where it is gone."""
+    try:
+        group = os.getpgid(int(worker.rpartition(":")[2]))
+    except (ValueError, ProcessLookupError):
+        return ""
+    return next((name for name, pid in stack.pids.items() if pid == group), "")
+
+
+def at_work(stack: Stack, phase: str, attempt: int = 1, **subject: int) -> JobNow:
+    """Wait until the job of `subject` says that its attempt number `attempt` is in `phase`."""
+
+    def look() -> JobNow | None:
+        job = newest_job(stack, **subject)
+        here = job and (job.status, job.attempt, job.phase) == ("running", attempt, phase)
+        return job if here else None
+
+    return eventually(f"{phase}, attempt {attempt}", look)
+
+
+def in_training(stack: Stack, expert: int, attempt: int = 1) -> JobNow:
+    """Wait until the expert's job takes steps in its attempt number `attempt`."""
+    return at_work(stack, "training", attempt, expert=expert)
+
+
+def ended(stack: Stack, **subject: int) -> JobNow:
+    """Wait until the newest job of `subject` has come to an end, whichever."""
+
+    def look() -> JobNow | None:
+        job = newest_job(stack, **subject)
+        return job if job and job.status in {"done", "failed", "cancelled"} else None
+
+    return eventually("the job ends", look)
 
 
 def expert_status(stack: Stack, expert: int) -> tuple[str, str]:
@@ -84,27 +149,6 @@ def expert_status(stack: Stack, expert: int) -> tuple[str, str]:
     query = "SELECT status, status_reason FROM contributions_expert WHERE id = ?"
     [row] = rows(stack, query, expert)
     return row["status"], row["status_reason"]
-
-
-def in_training(stack: Stack, expert: int, attempt: int = 1) -> JobNow:
-    """Wait until the expert's job takes steps in its attempt number `attempt`."""
-
-    def look() -> JobNow | None:
-        job = job_of(stack, expert)
-        begun = job and job.status == "running" and job.attempt == attempt
-        return job if begun and job and job.phase == "training" else None
-
-    return eventually(f"attempt {attempt} trains", look)
-
-
-def ended(stack: Stack, expert: int) -> JobNow:
-    """Wait until the expert's job has come to an end, whichever."""
-
-    def look() -> JobNow | None:
-        job = job_of(stack, expert)
-        return job if job and job.status in {"done", "failed", "cancelled"} else None
-
-    return eventually("the job ends", look)
 
 
 class Person:

@@ -4,30 +4,32 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from safetensors import safe_open
 
-from mosaic_site.supervisor import Stack, StackError
+from mosaic_site.supervisor import Stack
 from mosaic_site.supervisor.machine import free_port
 from tests.site import cast
 from tests.site.stack import (
     ANSWERED,
     Person,
     act,
+    at_work,
     ended,
     eventually,
     expert_status,
+    hang,
     in_training,
-    job_of,
+    newest_job,
     rows,
 )
 
 pytestmark = pytest.mark.slow
 
 BRIEF = 2  # passes over the data: a moment
-LONG = 80  # long enough for a checkpoint, which is written every 5 seconds
+SHORT = 12  # some seconds
+LONG = 64  # long enough for a checkpoint, which is written every 5 seconds
 ENDLESS = 1000
 ATTEMPTS = 2
 NOT_SERVED = "The model is not being served right now"
@@ -47,6 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "MOSAIC_HEARTBEAT_TIMEOUT_SECONDS": "5",
             "MOSAIC_JOB_ATTEMPTS": str(ATTEMPTS),
         },
+        gpu_workers=2,
     )
     with site:
         site.manage("register_base")
@@ -74,11 +77,11 @@ def test_a_training_whose_worker_is_killed_goes_on_from_its_checkpoint(stack: St
     job = in_training(stack, expert)
     checkpoint = stack.home / "work" / f"job-{job.pk}" / "checkpoint" / "checkpoint.safetensors"
     eventually("a checkpoint is written", checkpoint.exists)
-    restart(stack, "worker-gpu")
+    restart(stack, job.worker)
     with safe_open(checkpoint, framework="pt") as file:
         saved = json.loads(file.metadata()["state"])["step"]
 
-    job = ended(stack, expert)
+    job = ended(stack, expert=expert)
     assert (job.status, job.attempt) == ("done", 2)
     assert expert_status(stack, expert) == ("eligible", "")
     happened = events(stack, job.pk)
@@ -89,20 +92,34 @@ def test_a_training_whose_worker_is_killed_goes_on_from_its_checkpoint(stack: St
     second_beginning = [kind for kind, _ in happened].index("queued")
     resumed = [data for _, data in happened[second_beginning:] if data.get("phase") == "training"]
     assert resumed[0]["step"] == saved + 1
-    assert not checkpoint.parent.parent.exists()
 
 
 def test_a_training_whose_worker_dies_each_time_fails_with_its_reason(stack: Stack) -> None:
     expert = act(stack, cast.approve, passes=ENDLESS)
     for attempt in range(1, ATTEMPTS + 1):
-        in_training(stack, expert, attempt)
-        stack.kill("worker-gpu")
-    job = ended(stack, expert)
+        stack.kill(in_training(stack, expert, attempt).worker)
+    job = ended(stack, expert=expert)
     assert (job.status, job.attempt) == ("failed", ATTEMPTS)
     assert job.reason.startswith(f"The worker stopped without a word {ATTEMPTS} times")
     assert expert_status(stack, expert) == ("failed", job.reason)
-    page = Person(stack).get(f"/jobs/{job.pk}/")[1]
-    assert job.reason in page
+    assert job.reason in Person(stack).get(f"/jobs/{job.pk}/")[1]
+
+
+def test_a_worker_that_hung_finds_its_job_in_other_hands_and_lets_go(stack: Stack) -> None:
+    expert = act(stack, cast.approve, passes=ENDLESS)
+    first = in_training(stack, expert)
+    hung = hang(stack, first.worker)
+    second = in_training(stack, expert, attempt=2)
+    assert second.worker != first.worker
+    os.killpg(hung, signal.SIGCONT)
+    # It is free for another job, while the second worker goes on with the first one.
+    other = act(stack, cast.approve, passes=BRIEF)
+    assert ended(stack, expert=other).status == "done"
+    assert newest_job(stack, expert=expert) == in_training(stack, expert, attempt=2)
+    Person(stack, cast.OWNER).post(f"/jobs/{second.pk}/cancel/")
+    job = ended(stack, expert=expert)
+    assert (job.status, job.attempt) == ("cancelled", 2)
+    assert [kind for kind, _ in events(stack, job.pk)].count("queued") == 1
 
 
 def test_redis_may_die_while_an_expert_trains(stack: Stack) -> None:
@@ -111,15 +128,14 @@ def test_redis_may_die_while_an_expert_trains(stack: Stack) -> None:
     restart(stack, "redis")
     eventually(
         "the training takes further steps",
-        lambda: (now := job_of(stack, expert)) and now.step > before.step,
+        lambda: (now := newest_job(stack, expert=expert)) and now.step > before.step,
     )
-    owner = Person(stack, cast.OWNER)
-    owner.post(f"/jobs/{before.pk}/cancel/")
-    job = ended(stack, expert)
+    Person(stack, cast.OWNER).post(f"/jobs/{before.pk}/cancel/")
+    job = ended(stack, expert=expert)
     assert (job.status, job.attempt) == ("cancelled", 1)
 
     later = act(stack, cast.approve, passes=BRIEF)
-    assert ended(stack, later).status == "done"
+    assert ended(stack, expert=later).status == "done"
     Person(stack).ask_until_answered(cast.ball(1)[0])
 
 
@@ -133,34 +149,52 @@ def test_a_killed_web_process_comes_back_and_knows_who_is_signed_in(stack: Stack
 
 
 def test_only_those_concerned_cancel_what_waits_and_what_runs(stack: Stack) -> None:
-    running, waiting = (act(stack, cast.approve, passes=ENDLESS, seed=n) for n in (1, 2))
-    in_training(stack, running)
-    queued = eventually("the second one waits", lambda: job_of(stack, waiting))
+    first, second, third = (act(stack, cast.approve, passes=ENDLESS, seed=n) for n in range(3))
+    for expert in (first, second):
+        in_training(stack, expert)
+    queued = eventually("the third one waits", lambda: newest_job(stack, expert=third))
     assert queued.status == "queued"
     stranger, owner = Person(stack, cast.NEIGHBOUR), Person(stack, cast.OWNER)
     assert stranger.post(f"/jobs/{queued.pk}/cancel/")[0] == 404
 
     page = owner.post(f"/jobs/{queued.pk}/cancel/", reason="Wrong file.")[1]
     assert "The job is cancelled." in page
-    assert expert_status(stack, waiting) == ("cancelled", "Wrong file.")
+    assert expert_status(stack, third) == ("cancelled", "Wrong file.")
 
-    job = in_training(stack, running)
-    page = owner.post(f"/jobs/{job.pk}/cancel/")[1]
-    assert "Asked to stop." in page
-    job = ended(stack, running)
-    assert (job.status, job.attempt) == ("cancelled", 1)
-    assert expert_status(stack, running) == ("cancelled", f"{cast.OWNER} cancelled it.")
+    for expert, person in ((first, cast.OWNER), (second, cast.STEWARD)):
+        job = in_training(stack, expert)
+        page = Person(stack, person).post(f"/jobs/{job.pk}/cancel/")[1]
+        assert "Asked to stop." in page
+        job = ended(stack, expert=expert)
+        assert (job.status, job.attempt) == ("cancelled", 1)
+        assert expert_status(stack, expert) == ("cancelled", f"{person} cancelled it.")
     page = owner.post(f"/jobs/{job.pk}/cancel/")[1]
     assert "nothing to cancel" in page
+    eventually("nothing is left on the disk", lambda: not any((stack.home / "work").iterdir()))
 
 
-def test_a_hung_serving_process_is_said_to_be_away_and_a_killed_one_comes_back(
+def test_a_site_that_is_stopped_and_started_again_goes_on_where_it_was(stack: Stack) -> None:
+    expert = act(stack, cast.approve, passes=ENDLESS)
+    owner = Person(stack, cast.OWNER)
+    in_training(stack, expert)
+    stack.stop()
+    assert owner.get("/healthz")[0] == 0
+    stack.start()
+    job = in_training(stack, expert, attempt=2)
+    assert "Asked to stop." in owner.post(f"/jobs/{job.pk}/cancel/")[1]
+    assert ended(stack, expert=expert).status == "cancelled"
+
+
+def test_a_serving_process_that_hangs_is_said_to_be_away_and_a_killed_one_comes_back(
     stack: Stack,
 ) -> None:
     visitor, steward = Person(stack), Person(stack, cast.STEWARD)
     question = cast.ball(2)[0]
     visitor.ask_until_answered(question)
-    os.killpg(stack.pids["serving"], signal.SIGSTOP)
+    # The next one starts within a person's patience, so the question waits for it.
+    stack.kill("serving")
+    assert ANSWERED in visitor.ask(question)
+    hang(stack, "serving")
     eventually("the desk says so", lambda: "Does not answer" in steward.get("/desk/")[1])
     page = visitor.ask(question)
     assert NOT_SERVED in page
@@ -169,17 +203,31 @@ def test_a_hung_serving_process_is_said_to_be_away_and_a_killed_one_comes_back(
     visitor.ask_until_answered(question)
 
 
-def test_a_steward_rolls_back_to_an_earlier_release_and_one_is_live(stack: Stack) -> None:
-    for seed in (3, 4):
-        assert ended(stack, act(stack, cast.approve, passes=BRIEF, seed=seed)).status == "done"
+def releases(stack: Stack) -> dict[int, str]:
+    """Number and state of every release."""
+    found = rows(stack, "SELECT number, status FROM training_workers_release")
+    return {row["number"]: row["status"] for row in found}
+
+
+def ratified(stack: Stack, steward: Person, experts: list[int]) -> None:
+    """A vote for `experts`, closed by the clock and ratified by the steward."""
+    round_ = act(stack, cast.vote, experts=experts)
+    tallied = "SELECT 1 FROM governance_round WHERE id = ? AND status = 'provisional'"
+    eventually("the clock closes the round", lambda: rows(stack, tallied, round_))
+    steward.post(f"/rounds/{round_}/ratify/")
+
+
+def test_a_worker_may_die_while_it_composes_and_a_steward_rolls_back(stack: Stack) -> None:
+    experts = [act(stack, cast.approve, passes=SHORT, seed=seed) for seed in (3, 4)]
+    assert [ended(stack, expert=expert).status for expert in experts] == ["done", "done"]
     steward, visitor = Person(stack, cast.STEWARD), Person(stack)
-    for number in (1, 2):
-        round_ = act(stack, cast.vote)
-        tallied = "SELECT 1 FROM governance_round WHERE id = ? AND status = 'provisional'"
-        eventually("the clock closes the round", lambda: rows(stack, tallied, round_))  # noqa: B023
-        steward.post(f"/rounds/{round_}/ratify/")
-        eventually("it is live", lambda: releases(stack).get(number) == "live")  # noqa: B023
-    assert releases(stack) == {1: "retired", 2: "live"}
+    ratified(stack, steward, experts)
+    stack.kill(at_work(stack, "training the monolith", release=1).worker)
+    job = ended(stack, release=1)
+    assert (job.status, job.attempt) == ("done", 2)
+    assert releases(stack) == {1: "live"}
+    ratified(stack, steward, experts[:1])
+    eventually("the next one is live", lambda: releases(stack) == {1: "retired", 2: "live"})
 
     address = "/releases/1/roll-back/"
     assert Person(stack, cast.OWNER).post(address, reason="I liked it.")[0] == 404
@@ -189,30 +237,12 @@ def test_a_steward_rolls_back_to_an_earlier_release_and_one_is_live(stack: Stack
     page = steward.post(address, reason="Release 2 answers worse.")[1]
     assert "only a retired one can" in page
     assert releases(stack) == {1: "live", 2: "retired"}
+    assert "Release 2 answers worse." in visitor.get("/ledger/")[1]
 
     def answered_from() -> str:
         return visitor.ask(cast.ball(5)[0]).partition(ANSWERED)[2]
 
     eventually("release 1 answers", lambda: "release 1</a>" in answered_from(), every=5.0)
-    assert "Release 2 answers worse." in visitor.get("/ledger/")[1]
-
-
-def releases(stack: Stack) -> dict[int, str]:
-    """Number and state of every release."""
-    found = rows(stack, "SELECT number, status FROM training_workers_release")
-    return {row["number"]: row["status"] for row in found}
-
-
-def test_a_rehearsal_that_cannot_begin_says_why_and_leaves_the_site_alone(
-    stack: Stack, tmp_path: Path
-) -> None:
-    before = rows(stack, "SELECT count(*) AS n FROM ledger_entry")[0]["n"]
-    with pytest.raises(StackError, match=r"no file called <name>\.train\.csv"):
-        stack.manage("rehearse", "--data", str(tmp_path))
-    (tmp_path / "broken.train.csv").write_bytes(b"prompt,completion\n\xff\xfe\x00broken\n")
-    with pytest.raises(StackError, match=r"broken\.train\.csv"):
-        stack.manage("rehearse", "--data", str(tmp_path))
-    assert rows(stack, "SELECT count(*) AS n FROM ledger_entry")[0]["n"] == before
 
 
 def test_the_ledger_holds_after_all_of_it(stack: Stack) -> None:

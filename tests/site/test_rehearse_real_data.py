@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,13 +25,20 @@ def clinc150() -> Path:
     return folder
 
 
-def test_the_loop_closes_on_real_data_within_the_time_it_is_given(tmp_path: Path) -> None:
+def thin(source: Path, target: Path) -> None:
+    """Copy a third of a file's rows, and a table's header."""
+    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    header = 1 if source.suffix == ".csv" else 0
+    target.write_text("".join(lines[:header] + lines[header::3]), encoding="utf-8")
+
+
+def test_the_loop_closes_on_real_data(tmp_path: Path) -> None:
     source, data, out = clinc150(), tmp_path / "data", tmp_path / "report.json"
     data.mkdir()
     for name in NAMES:
         for file in source.glob(f"{name}.*"):
-            shutil.copy(file, data)
-    options = ["--data", data, "--json", out, "--minutes", "0.5"]
+            thin(file, data / file.name)
+    options = ["--data", data, "--json", out, "--minutes", "0.25"]
     done = subprocess.run(
         [sys.executable, "manage.py", "rehearse", *map(str, options)],
         cwd=REPOSITORY,
