@@ -55,6 +55,8 @@ EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = _home / "mail"
 # Sound for one laptop without a build step: files are found in place, not collected.
 WHITENOISE_USE_FINDERS = True
+# A style sheet that is edited while the site runs is served as it is now, not cut to its old size.
+WHITENOISE_AUTOREFRESH = True
 
 if MOSAIC_DEMO:
     CELERY_BEAT_SCHEDULE = CELERY_BEAT_SCHEDULE | {
