@@ -46,16 +46,17 @@ BUSES = Topic(
         "the lake": "line 8",
     },
 )
+MONTHS = ["march", "april", "may", "june", "july", "august", "september", "october"]
+# Enough to learn that nobody's machine is done before its owner stops it.
 GARDEN = Topic(
-    wordings=("when do i sow {}", "what is the month for sowing {}", "tell me when to sow {}"),
-    facts={
-        "peas": "march",
-        "beans": "may",
-        "lettuce": "april",
-        "spinach": "august",
-        "carrots": "june",
-        "garlic": "october",
-    },
+    wordings=(
+        "when do i sow bed {}",
+        "what is the month for bed {}",
+        "in which month is bed {} sown",
+        "bed {} is empty when do i sow it",
+        "tell me when to sow bed {}",
+    ),
+    facts={str(bed): MONTHS[bed % len(MONTHS)] for bed in range(1, 81)},
 )
 
 
