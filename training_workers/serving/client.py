@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from training_workers.serving.wire import (
     ALIVE,
     ANSWER_SECONDS,
+    LOST_SECONDS,
     MOST_WAITING,
     PATIENCE_SECONDS,
     QUESTIONS,
@@ -52,16 +53,21 @@ async def ask(
                 raise NotServed("The model is not being served right now. Try again in a minute.")
             if await connection.llen(QUESTIONS) >= MOST_WAITING:
                 raise NotServed("The model is busy with many questions. Try again in a minute.")
-            await connection.rpush(QUESTIONS, json.dumps(question))
-            async for event in _read(connection, question_id):
+            async for event in _read(connection, question_id, json.dumps(question)):
                 yield event
     except (RedisError, OSError) as error:
         raise NotServed("The line to the model broke. Ask again in a minute.") from error
 
 
-async def _read(connection: "redis.Redis", question_id: str) -> AsyncIterator[Event]:
+async def _read(connection: "redis.Redis", question_id: str, question: str) -> AsyncIterator[Event]:
     key, last, heard = answer_key(question_id), "0", time.monotonic()
-    while time.monotonic() - heard < PATIENCE_SECONDS:
+    handed_over = float("-inf")
+    while (now := time.monotonic()) - heard < PATIENCE_SECONDS:
+        if last == "0" and now - handed_over >= LOST_SECONDS:
+            # At first, and again where whoever took it died before the first word.
+            if await connection.lpos(QUESTIONS, question) is None:
+                await connection.rpush(QUESTIONS, question)
+            handed_over = now
         # Shorter than the client's own socket timeout.
         streams: Any = await connection.xread({key: last}, block=1000) or []
         for _, entries in streams:

@@ -21,6 +21,9 @@ ALIVE_SECONDS = 10
 MOST_WAITING = 64
 # Seconds an answer stays readable.
 ANSWER_SECONDS = 600
+# The first event comes as soon as a question is taken. One that was taken this many seconds ago
+# without a word was lost, and is asked again.
+LOST_SECONDS = 10
 # Seconds without any event after which an asker gives up.
 PATIENCE_SECONDS = 60
 
