@@ -6,15 +6,31 @@ from typing import Any
 
 from django.utils import timezone
 
-from contributions.actions import expert_approve
-from contributions.models import Expert
+from contributions.actions import base_register, expert_approve
+from contributions.models import Base, Expert
 from governance import actions as governance
 from governance.models import Round
 from mosaic_site.members.models import User
 from tests.factories import make_eligible_expert, make_expert, make_priority
 from training_workers import actions
+from training_workers.engine.base_facts import POCKET, describe_base
 from training_workers.engine.reporting import release_report
 from training_workers.models import Job, Release
+
+
+def register_pocket() -> Base:
+    """The shipped base, made the community's active one."""
+    facts = describe_base(str(POCKET))
+    return base_register(
+        name="pocket",
+        source=str(POCKET),
+        revision="",
+        sha256=facts.sha256,
+        parameters=facts.parameters,
+        context_length=facts.context_length,
+        licence="",
+        activate=True,
+    )
 
 
 def make_job(owner: User, steward: User, *, name: str = "") -> Job:

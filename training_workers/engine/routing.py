@@ -236,9 +236,7 @@ class Nearest:
             if weight > 0
         ]
         if not near:
-            reason = (
-                "No known example is like this question; the scores are those over all."
-            )
+            reason = "No known example is like this question; the scores are those over all."
         elif chosen == 0:
             reason = "No expert did better than the base on the examples most like this question."
         else:

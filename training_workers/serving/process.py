@@ -10,13 +10,15 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from contributions.models import Base, Expert
-from training_workers.engine.bases import load_base
+from training_workers.engine.adapters import AdapterError
+from training_workers.engine.base_facts import BaseError
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
 from training_workers.engine.routing import Route, Strategy, load_strategy
 from training_workers.models import Release
+from training_workers.runs.preparing import base_in_memory
 from training_workers.serving.wire import (
     ALIVE,
     ALIVE_SECONDS,
@@ -34,14 +36,16 @@ MOST_AT_ONCE = 16
 MOST_NEW_TOKENS = 256
 # How often the rows are asked which release is live.
 LOOK_EVERY_SECONDS = 1.0
+# Why what the rows say may not be held: the database is away, a file is missing or damaged.
+CANNOT_HOLD = (DatabaseError, InterfaceError, AdapterError, BaseError, OSError, ValueError)
 
 
 @dataclass
 class Served:
     """What is in memory now: a base, the release's experts on it, and the way to choose."""
 
-    base_sha256: str = ""
-    pool: ExpertPool | None = None
+    base_sha256: str
+    pool: ExpertPool
     release: int | None = None
     strategy: Strategy | None = None
     experts: dict[str, Expert] = field(default_factory=dict)
@@ -52,22 +56,25 @@ class ServingProcess:
 
     def __init__(self, connection: "redis.Redis") -> None:
         self.redis = connection
-        self.served = Served()
+        self.served: Served | None = None
         self.stopping = threading.Event()
+        self._trouble = ""
 
     def run(self) -> None:
         """Serve. A Redis or database that goes away is waited for."""
         threading.Thread(target=self._say_alive, daemon=True).start()
-        looked = 0.0
+        looked = float("-inf")
         while not self.stopping.is_set():
+            if time.monotonic() - looked > LOOK_EVERY_SECONDS:
+                self._look()
+                looked = time.monotonic()
+            if self.served is None:
+                self.stopping.wait(LOOK_EVERY_SECONDS)
+                continue
             try:
-                if time.monotonic() - looked > LOOK_EVERY_SECONDS:
-                    close_old_connections()
-                    self.look_at_rows()
-                    looked = time.monotonic()
                 questions = self._take()
                 if questions:
-                    self._answer(questions)
+                    self._answer(self.served, questions)
             except (redis.RedisError, OSError) as error:
                 logger.warning("waiting for Redis: %s", error)
                 self.stopping.wait(1.0)
@@ -79,42 +86,52 @@ class ServingProcess:
         """From a thread of its own, so that a long answer does not look like a death."""
         while not self.stopping.is_set():
             try:
-                if self.served.pool is not None:
+                if self.served is not None:
                     self.redis.set(ALIVE, "1", ex=ALIVE_SECONDS)
             except (redis.RedisError, OSError) as error:
                 logger.warning("waiting for Redis: %s", error)
             self.stopping.wait(ALIVE_SECONDS / 4)
 
+    def _look(self) -> None:
+        """Hold what the rows say; where that cannot be, go on with what is held."""
+        try:
+            close_old_connections()
+            self.look_at_rows()
+        except CANNOT_HOLD as error:
+            if str(error) != self._trouble:
+                logger.warning("what is live cannot be held, trying again: %s", error)
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+
     def look_at_rows(self) -> None:
-        """Hold what the rows say: the live release without withdrawn experts, or the base alone."""
+        """Hold what the rows say: the live release without withdrawn experts, or the base alone.
+
+        Raises one of CANNOT_HOLD; what was held before then goes on to be held.
+        """
         release = Release.objects.live().select_related("base").first()
         base = release.base if release else Base.objects.filter(active=True).first()
         if base is None:
             return
-        if base.sha256 != self.served.base_sha256:
-            self.served = Served(
-                base_sha256=base.sha256, pool=ExpertPool(load_base(base.source, base.revision))
-            )
-        pool = self._pool()
+        served = self.served
+        if served is None or base.sha256 != served.base_sha256:
+            served = Served(base.sha256, ExpertPool(base_in_memory(base)))
         experts = {}
         if release is not None:
             for member in release.members.select_related("expert", "expert__owner"):
                 if member.expert.status == Expert.Status.ELIGIBLE:
                     experts[str(member.expert_id)] = member.expert
-        for name in experts.keys() - pool.names:
-            pool.add(name, experts[name].adapter_path)
+        for name in experts.keys() - served.pool.names:
+            served.pool.add(name, experts[name].adapter_path)
         number = release.number if release else None
-        if number != self.served.release:
-            self.served.strategy = load_strategy(release.strategy_path) if release else None
-            self.served.release = number
+        if served is not self.served or number != served.release:
+            served.strategy = load_strategy(release.strategy_path) if release else None
+            served.release = number
             logger.info("serving %s", release or base)
-        self.served.experts = experts
-        for name in pool.names - experts.keys():
-            pool.remove(name)
-
-    def _pool(self) -> ExpertPool:
-        assert self.served.pool is not None, "a base is in memory before anything is served"
-        return self.served.pool
+        served.experts = experts
+        for name in served.pool.names - experts.keys():
+            served.pool.remove(name)
+        self.served = served
 
     def _take(self) -> list[dict[str, Any]]:
         """What waits, at most MOST_AT_ONCE; waits a little for the first."""
@@ -134,16 +151,16 @@ class ServingProcess:
                 pipeline.expire(answer_key(question_id), ANSWER_SECONDS)
             pipeline.execute()
 
-    def _route(self, question: dict[str, Any]) -> Route | None:
+    def _route(self, served: Served, question: dict[str, Any]) -> Route | None:
         """None where no release is live, so that the base alone can answer."""
-        if self.served.strategy is None:
+        if served.strategy is None:
             return None
-        allowed = frozenset(self.served.experts)
+        allowed = frozenset(served.experts)
         if question["only"]:
             allowed &= {str(expert_id) for expert_id in question["only"]}
-        return self.served.strategy.route(question["prompt"], allowed)
+        return served.strategy.route(question["prompt"], allowed)
 
-    def _route_event(self, route: Route | None) -> Event:
+    def _route_event(self, served: Served, route: Route | None) -> Event:
         if route is None:
             reason = "No release is live yet, so the base answers alone."
             return {
@@ -154,10 +171,10 @@ class ServingProcess:
                 "reason": reason,
                 "neighbours": [],
             }
-        expert = self.served.experts.get(route.expert) if route.expert else None
+        expert = served.experts.get(route.expert) if route.expert else None
         return {
             "kind": "route",
-            "release": self.served.release,
+            "release": served.release,
             "expert": expert
             and {
                 "id": expert.pk,
@@ -172,23 +189,35 @@ class ServingProcess:
                     "prompt": neighbour.prompt,
                     "similarity": neighbour.similarity,
                     "right": [
-                        self.served.experts[name].name
+                        served.experts[name].name
                         for name in neighbour.solved_by
-                        if name in self.served.experts
+                        if name in served.experts
                     ],
                 }
                 for neighbour in route.neighbours
             ],
         }
 
-    def _answer(self, questions: list[dict[str, Any]]) -> None:
+    def _answer(self, served: Served, questions: list[dict[str, Any]]) -> None:
+        """Answer a batch, or say that it cannot be: whoever asked does not wait in vain."""
+        try:
+            self._stream(served, questions)
+        except (RuntimeError, ValueError):
+            # No memory, most likely, or a prompt that a base cannot take.
+            logger.exception("%d questions could not be answered", len(questions))
+            event = {"kind": "error", "message": "The model could not answer this. Ask otherwise."}
+            self._send([(question["id"], event) for question in questions])
+
+    def _stream(self, served: Served, questions: list[dict[str, Any]]) -> None:
         """Route and answer a batch: one forward pass a token for all its rows."""
-        pool = self._pool()
         began = time.monotonic()
         ids = [question["id"] for question in questions]
-        routes = [self._route(question) for question in questions]
+        routes = [self._route(served, question) for question in questions]
         self._send(
-            [(id_, self._route_event(route)) for id_, route in zip(ids, routes, strict=True)]
+            [
+                (id_, self._route_event(served, route))
+                for id_, route in zip(ids, routes, strict=True)
+            ]
         )
         prompts = [
             Prompt(question["prompt"], route.expert if route else None)
@@ -197,7 +226,7 @@ class ServingProcess:
         limit = min(MOST_NEW_TOKENS, max(question["max_new_tokens"] for question in questions))
         counts = [0] * len(ids)
         finished: set[int] = set()
-        for pieces in pool.stream(prompts, Sampling(max_new_tokens=limit)):
+        for pieces in served.pool.stream(prompts, Sampling(max_new_tokens=limit)):
             events: list[tuple[str, Event]] = []
             for row, piece in enumerate(pieces):
                 if row in finished:
@@ -223,7 +252,7 @@ class ServingProcess:
 
 
 def connect() -> "redis.Redis":
-    """A client that answers in text; `blpop` outlasts its socket timeout by none."""
+    """A client that answers in text. Its socket timeout is above what `_take` lets Redis block."""
     client: redis.Redis = redis.Redis.from_url(
         settings.REDIS_URL, decode_responses=True, socket_timeout=5
     )
