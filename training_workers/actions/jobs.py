@@ -88,23 +88,27 @@ def job_finish(*, job: Job) -> None:
     """The work is done. The caller writes its outcome in the same transaction."""
     with transaction.atomic():
         row = _locked(job.pk)
-        if row.attempt != job.attempt:
-            raise Refused("This job was given to another worker.")
+        if row.attempt != job.attempt or row.status != Job.Status.RUNNING:
+            raise Refused("This job was taken from its worker.")
         _move(row, Job.Status.DONE)
 
 
 def job_fail(*, job: Job, reason: str) -> None:
-    """Give a job up, with a reason that its page and the ledger show."""
+    """Give a job up, with a reason that its page and the ledger show.
+
+    Does nothing where the job is not this worker's any more: it goes on elsewhere, or has ended.
+    """
     with transaction.atomic():
         row = _locked(job.pk)
-        if row.attempt != job.attempt or not row.is_active:
+        if row.attempt != job.attempt or row.status != Job.Status.RUNNING:
             return
         _move(row, Job.Status.FAILED, reason=reason)
-        record(actor=None, action="job.failed", subject=row, reason=reason)
         if row.expert is not None and row.expert.status == Expert.Status.TRAINING:
             expert_fail(expert=row.expert, reason=reason)
         if row.release is not None:
             release_fail(release=row.release, reason=reason)
+        # Last: whoever appends to the ledger holds its end, and must wait for no other row.
+        record(actor=None, action="job.failed", subject=row, reason=reason)
 
 
 def job_cancel(*, actor: User, job: Job, reason: str = "") -> Job:

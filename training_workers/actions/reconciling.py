@@ -17,25 +17,33 @@ WORK = "training_workers.tasks.work"
 
 def reconcile() -> None:
     """Start what is approved or ratified, take up what fell silent, and wake the workers."""
-    for expert in Expert.objects.filter(status=Expert.Status.APPROVED).order_by("submitted_at"):
-        _queue_training(expert)
+    approved = Expert.objects.filter(status=Expert.Status.APPROVED).order_by("submitted_at")
+    for expert_id in approved.values_list("pk", flat=True):
+        queue_training(expert_id=expert_id)
     for decision in Decision.objects.filter(
         round__status=Round.Status.RATIFIED, release__isnull=True
     ).order_by("created_at"):
         if decision.winner_ids:
-            release_compose(decision=decision)
+            _queue_composing(decision)
     for job_id in Job.objects.silent().values_list("pk", flat=True):
         job_take_up_again(job_id=job_id, attempts=settings.MOSAIC_JOB_ATTEMPTS)
     wake_workers()
 
 
-def _queue_training(expert: Expert) -> None:
+def queue_training(*, expert_id: int) -> None:
+    """Queue the training of an expert, if it is approved still and no job of it is under way."""
+    with transaction.atomic():
+        # The lock makes reconciles wait for each other, and for a cancel that is quicker.
+        expert = Expert.objects.select_for_update().get(pk=expert_id)
+        if expert.status == Expert.Status.APPROVED and not expert.jobs.active().exists():
+            Job.objects.create(kind=Job.Kind.TRAIN, expert=expert)
+
+
+def _queue_composing(decision: Decision) -> None:
     try:
-        with transaction.atomic():
-            if not expert.jobs.active().exists():
-                Job.objects.create(kind=Job.Kind.TRAIN, expert=expert)
+        release_compose(decision=decision)
     except IntegrityError:
-        # Another reconcile was quicker; the constraint lets one job be active.
+        # Another reconcile was quicker, with this decision or with the number.
         return
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from contributions.models import Base, Expert
+from contributions.models import Expert
 from governance.models import Candidate, Decision
 from mosaic_site import live
 from mosaic_site.errors import Refused
@@ -18,42 +18,47 @@ from training_workers.models.release import RELEASE_LIFECYCLE
 
 
 def release_compose(*, decision: Decision) -> Release:
-    """Queue the composition of a ratified decision's winners. A second call finds the first's."""
+    """Queue the composition of a ratified decision's winners. A second call finds the first's.
+
+    An expert that has left since the vote is not among them. Raises IntegrityError where another
+    call is a moment quicker.
+    """
     with transaction.atomic():
         existing = Release.objects.filter(decision=decision).first()
         if existing is not None:
             return existing
-        candidates = {
-            candidate.pk: candidate
-            for candidate in Candidate.objects.filter(pk__in=decision.winner_ids).select_related(
-                "expert"
-            )
-        }
+        candidates = Candidate.objects.select_related("expert__base").in_bulk(decision.winner_ids)
         winners = [candidates[pk] for pk in decision.winner_ids]
-        base = winners[0].expert.base if winners else Base.objects.get(active=True)
+        standing = [w for w in winners if w.expert.status == Expert.Status.ELIGIBLE]
         newest = Release.objects.aggregate(newest=Max("number"))["newest"] or 0
+        base = winners[0].expert.base
         release = Release.objects.create(number=newest + 1, decision=decision, base=base)
         ReleaseExpert.objects.bulk_create(
             ReleaseExpert(
                 release=release, expert=winner.expert, adapter_sha256=winner.adapter_sha256
             )
-            for winner in winners
-            if winner.expert.status == Expert.Status.ELIGIBLE
+            for winner in standing
         )
         Job.objects.create(kind=Job.Kind.COMPOSE, release=release)
         record(
             actor=None,
             action="release.composing",
             subject=release,
-            data={"experts": {w.expert.name: w.adapter_sha256 for w in winners}},
+            data={"experts": [[w.expert.name, w.adapter_sha256] for w in standing]},
         )
         live.announce("releases")
     return release
 
 
+def _locked(release: Release) -> Release:
+    """This release anew. All are locked, so that two switches wait for each other."""
+    list(Release.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
+    return Release.objects.get(pk=release.pk)
+
+
 def _switch(release: Release) -> None:
     """Make one release live and retire the one before it. The caller holds the transaction."""
-    for other in Release.objects.select_for_update().live().exclude(pk=release.pk):
+    for other in Release.objects.live().exclude(pk=release.pk):
         other.status = Release.Status.RETIRED
         other.save(update_fields=["status"])
         record(actor=None, action="release.retired", subject=other)
@@ -70,10 +75,18 @@ def release_go_live(
     report: Mapping[str, Any],
     credits: Mapping[int, float],
 ) -> Release:
-    """Keep what the workers composed, and switch to it. `credits`: expert's key -> share."""
+    """Keep what the workers composed, and switch to it. `credits`: expert's key -> share.
+
+    Members without a share left before the composing began, and are no members. Raises Refused
+    where one has left since: what was measured is not what would be served.
+    """
     with transaction.atomic():
-        release = Release.objects.select_for_update().get(pk=release.pk)
+        release = _locked(release)
         RELEASE_LIFECYCLE.require(release.status, Release.Status.LIVE)
+        release.members.exclude(expert__in=list(credits)).delete()
+        left = release.members.exclude(expert__status=Expert.Status.ELIGIBLE).first()
+        if left is not None:
+            raise Refused(f"The expert {left.expert} left meanwhile. Compose it again without it.")
         release.strategy, release.strategy_folder = strategy, strategy_folder
         release.report = dict(report)
         for member in release.members.all():
@@ -89,7 +102,7 @@ def release_roll_back(*, steward: User, release: Release, reason: str) -> Releas
     if not reason.strip():
         raise Refused("Give a public reason for rolling back.")
     with transaction.atomic():
-        release = Release.objects.select_for_update().get(pk=release.pk)
+        release = _locked(release)
         if release.status != Release.Status.RETIRED:
             raise Refused(f"Release {release.number} is {release.status}; only a retired one can.")
         _switch(release)

@@ -8,8 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from contributions.models import DatasetVersion
-from training_workers.actions import job_finish, release_go_live
+from contributions.models import DatasetVersion, Expert
+from training_workers.actions import job_beat, job_finish, release_go_live
 from training_workers.engine.composing import Choice, choose
 from training_workers.engine.pool import ExpertPool
 from training_workers.engine.reporting import release_report
@@ -34,7 +34,8 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
     """Do a composing job. Raises NothingToCompose and what training raises."""
     heartbeat.report("loading the base and the experts")
     base = base_in_memory(release.base)
-    members = list(release.members.select_related("expert", "expert__priority"))
+    standing = release.members.filter(expert__status=Expert.Status.ELIGIBLE)
+    members = list(standing.select_related("expert", "expert__priority"))
     if not members:
         raise NothingToCompose("None of the experts that were chosen is there any more.")
     dev, sealed = probe_sets(["fit", "select"]), probe_sets(["sealed"])
@@ -77,6 +78,8 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
     choice.strategy.save(Path(settings.MEDIA_ROOT) / folder)
     credit = content["credit"]
     with transaction.atomic():
+        if not job_beat(job=job):
+            raise Cancelled
         job_finish(job=job)
         release_go_live(
             release=release,

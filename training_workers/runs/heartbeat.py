@@ -7,7 +7,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from training_workers.actions import job_beat, job_report
 from training_workers.models import Job
@@ -48,7 +48,7 @@ class Heartbeat:
                 try:
                     if not job_beat(job=self.job):
                         self._stop.set()
-                except OperationalError:
+                except (OperationalError, InterfaceError):
                     # The database is busy or away: the next beat tries again.
                     connection.close()
         finally:

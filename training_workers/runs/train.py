@@ -1,6 +1,7 @@
 """Training one expert: learn from its data, evaluate on the probes, put it on the ballot."""
 
 import shutil
+import uuid
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from django.db import transaction
 
 from contributions.actions import expert_become_eligible
 from contributions.models import Expert
-from training_workers.actions import job_finish
+from training_workers.actions import job_beat, job_finish
 from training_workers.engine.bases import Base
 from training_workers.engine.pool import ExpertPool
 from training_workers.engine.resampling import wilson
@@ -40,9 +41,10 @@ def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
     pool = ExpertPool(base)
     pool.add(str(expert.pk), Path(settings.MEDIA_ROOT) / folder)
     evidence = _evidence(expert, trained, base, pool, heartbeat)
-    if heartbeat.should_stop():
-        raise Cancelled
     with transaction.atomic():
+        # Asked of the row itself: a cancel that came since the last beat counts.
+        if not job_beat(job=job):
+            raise Cancelled
         job_finish(job=job)
         expert_become_eligible(
             expert=expert,
@@ -60,15 +62,21 @@ def report(heartbeat: Heartbeat, phase: str, progress: Progress) -> None:
 
 
 def keep_adapter(made: Path, sha256: str) -> str:
-    """Move an adapter to the media folder under its hash. Returns its path there."""
+    """Copy an adapter to the media folder under its hash. Returns its path there.
+
+    Two workers may bring the same adapter at once; whoever is first is as good as the other.
+    """
     folder = f"adapters/{sha256}"
     target = Path(settings.MEDIA_ROOT) / folder
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        arriving = target.with_name(f"{sha256}.arriving")
-        shutil.rmtree(arriving, ignore_errors=True)
+        arriving = target.with_name(f"{sha256}.{uuid.uuid4().hex}")
         shutil.copytree(made, arriving)
-        arriving.rename(target)
+        try:
+            arriving.rename(target)
+        except OSError:
+            shutil.rmtree(arriving)
+            if not target.exists():
+                raise
     return folder
 
 

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 
-from django.db import OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from safetensors import SafetensorError
 
 from mosaic_site.errors import Refused
@@ -33,6 +33,16 @@ EXPECTED = (
     Refused,
     RuntimeError,
 )
+# What only a mistake in the code raises. The job ends with that reason at once, instead of being
+# tried again and given up as if its workers had died.
+MISTAKES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    DatabaseError,
+    LookupError,
+    TypeError,
+)
 
 
 def work() -> bool:
@@ -50,12 +60,19 @@ def work() -> bool:
                 compose(job, job.release, heartbeat)
     except Cancelled:
         job_acknowledge_cancel(job=job)
-    except OperationalError:
+    except (OperationalError, InterfaceError):
         # The database went away: whatever was not written is taken up again from the checkpoint.
         logger.exception("job %s lost its database", job.pk)
         raise
     except EXPECTED as error:
         logger.exception("job %s failed", job.pk)
         job_fail(job=job, reason=str(error) or type(error).__name__)
+    except MISTAKES as error:
+        job_fail(
+            job=job,
+            reason=f"The worker made a mistake ({type(error).__name__}: {error}). "
+            "An operator finds more in its log.",
+        )
+        raise
     clear_work()
     return True
