@@ -55,6 +55,13 @@ def rows(stack: Stack, query: str, *values: Any) -> list[sqlite3.Row]:
         return connection.execute(query, values).fetchall()
 
 
+def restart(stack: Stack, name: str) -> None:
+    """Kill a service and wait until the supervisor has started it again."""
+    before = stack.pids[name]
+    stack.kill(name)
+    eventually(f"{name} starts again", lambda: stack.pids.get(name, before) != before)
+
+
 def hang(stack: Stack, name: str) -> int:
     """Halt a service and all its children. Returns their process group, for SIGCONT."""
     group = stack.pids[name]
@@ -142,6 +149,12 @@ def ended(stack: Stack, **subject: int) -> JobNow:
         return job if job and job.status in {"done", "failed", "cancelled"} else None
 
     return eventually("the job ends", look)
+
+
+def events(stack: Stack, job: int) -> list[tuple[str, dict[str, object]]]:
+    """Kind and data of what happened in a job, in order."""
+    query = "SELECT kind, data FROM training_workers_jobevent WHERE job_id = ? ORDER BY sequence"
+    return [(row["kind"], json.loads(row["data"])) for row in rows(stack, query, job)]
 
 
 def expert_status(stack: Stack, expert: int) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, expect
 from safetensors import safe_open
 
 from mosaic_site.supervisor import Stack
@@ -17,11 +18,13 @@ from tests.site.stack import (
     act,
     at_work,
     ended,
+    events,
     eventually,
     expert_status,
     hang,
     in_training,
     newest_job,
+    restart,
     rows,
 )
 
@@ -57,19 +60,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         checked = "SELECT 1 FROM contributions_datasetversion WHERE status = 'valid'"
         eventually("the dataset is checked", lambda: rows(site, checked))
         yield site
-
-
-def events(stack: Stack, job: int) -> list[tuple[str, dict[str, object]]]:
-    """Kind and data of what happened in a job, in order."""
-    query = "SELECT kind, data FROM training_workers_jobevent WHERE job_id = ? ORDER BY sequence"
-    return [(row["kind"], json.loads(row["data"])) for row in rows(stack, query, job)]
-
-
-def restart(stack: Stack, name: str) -> None:
-    """Kill a service and wait until the supervisor has started it again."""
-    before = stack.pids[name]
-    stack.kill(name)
-    eventually(f"{name} starts again", lambda: stack.pids.get(name, before) != before)
 
 
 def test_a_training_whose_worker_is_killed_goes_on_from_its_checkpoint(stack: Stack) -> None:
@@ -146,6 +136,32 @@ def test_a_killed_web_process_comes_back_and_knows_who_is_signed_in(stack: Stack
     status, page = owner.get("/experts/new/")
     assert status == 200
     assert cast.OWNER in page
+
+
+def test_an_open_page_goes_on_by_itself_after_web_and_redis_died(
+    stack: Stack, browser: Browser
+) -> None:
+    expert = act(stack, cast.approve, passes=ENDLESS)
+    job = in_training(stack, expert)
+    page = browser.new_page()
+    page.goto(f"{stack.url}/jobs/{job.pk}/")
+    loads: list[str] = []
+    page.on("load", lambda loaded: loads.append(loaded.url))
+    for name in ("web", "redis"):
+        restart(stack, name)
+        reached = at_work(stack, "training", expert=expert).step
+        page.wait_for_function(
+            """reached => [...document.querySelectorAll("dt")].some(
+                term => term.textContent === "Step"
+                    && parseInt(term.nextElementSibling.textContent) > reached)""",
+            arg=reached,
+            timeout=90_000,
+        )
+    eventually("pages are answered", lambda: Person(stack).get("/healthz")[0] == 200)
+    Person(stack, cast.OWNER).post(f"/jobs/{job.pk}/cancel/")
+    expect(page.locator(f"#job-{job.pk}-panel")).to_contain_text(f"{cast.OWNER} cancelled it.")
+    assert loads == []
+    page.close()
 
 
 def test_only_those_concerned_cancel_what_waits_and_what_runs(stack: Stack) -> None:
