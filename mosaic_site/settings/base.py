@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+import structlog
 
 env = environ.Env()
 
@@ -120,13 +121,23 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
 }
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# A tick that could not run is worthless once later ones are due. Seconds; a minute, so that the
+# clocks of several machines may differ a little.
+TICK = {"expires": 60}
 CELERY_BEAT_SCHEDULE = {
-    "contributions": {"task": "contributions.tasks.reconcile", "schedule": 10.0},
-    "governance": {"task": "governance.tasks.reconcile", "schedule": 2.0},
-    "training_workers": {"task": "training_workers.tasks.reconcile", "schedule": 5.0},
+    "contributions": {
+        "task": "contributions.tasks.reconcile",
+        "schedule": 10.0,
+        "options": TICK,
+    },
+    "governance": {"task": "governance.tasks.reconcile", "schedule": 2.0, "options": TICK},
+    "training_workers": {
+        "task": "training_workers.tasks.reconcile",
+        "schedule": 5.0,
+        "options": TICK,
+    },
 }
 CELERY_TASK_ROUTES = {"training_workers.tasks.work": {"queue": "gpu"}}
-# A tick that could not run is worthless once the next one is due.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 
 MOSAIC_COMMUNITY = env.str("MOSAIC_COMMUNITY", "Mosaic")
@@ -136,7 +147,6 @@ MOSAIC_UPLOAD_LIMIT_BYTES = env.int("MOSAIC_UPLOAD_LIMIT_MIB", 200) * 2**20
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
 # After so many beginnings without an end a job is given up.
 MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
-MOSAIC_DEVICE = env.str("MOSAIC_DEVICE", "")
 
 LOGGING = {
     "version": 1,
@@ -144,10 +154,17 @@ LOGGING = {
     "formatters": {
         "line": {
             "()": "structlog.stdlib.ProcessorFormatter",
-            "processor": "structlog.dev.ConsoleRenderer",
-            "foreign_pre_chain": [],
+            # Plain: no local variables in a log, where a sealed probe could be among them.
+            "processor": structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            ),
+            "foreign_pre_chain": [
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso"),
+            ],
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
 }

@@ -6,6 +6,7 @@ from mosaic_site.settings.base import *  # noqa: F403
 from mosaic_site.settings.base import (
     CELERY_BEAT_SCHEDULE,
     REPOSITORY,
+    TICK,
     env,
 )
 from mosaic_site.settings.paths import redis_socket
@@ -60,5 +61,5 @@ WHITENOISE_AUTOREFRESH = True
 
 if MOSAIC_DEMO:
     CELERY_BEAT_SCHEDULE = CELERY_BEAT_SCHEDULE | {
-        "demo": {"task": "mosaic_site.tasks.demo_goes_on", "schedule": 3.0}
+        "demo": {"task": "mosaic_site.tasks.demo_goes_on", "schedule": 3.0, "options": TICK}
     }

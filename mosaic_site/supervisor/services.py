@@ -36,12 +36,13 @@ def service(name: str, home: Path, port: int) -> Service:
     if name == "web":
         return Service(name, _web(port), lambda: _answers_http(port))
     if name == "worker-default":
-        return Service(name, _worker(name, "default", niceness=5))
+        # Two: a large dataset is checked for a minute or more, and the clock must go on beside it.
+        return Service(name, _worker(name, "default", niceness=5, processes=2))
     if name.startswith("worker-gpu"):
         # Loaded before the first job, which would else wait seconds for torch; and once for all
         # the children that take each other's place.
         ahead = ("--include", "training_workers.runs.work")
-        return Service(name, (*_worker(name, "gpu", niceness=10), *ahead))
+        return Service(name, (*_worker(name, "gpu", niceness=10, processes=1), *ahead))
     if name == "beat":
         # No pid file: the supervisor's lock already keeps a second beat away.
         schedule = f"--schedule={home / 'run' / 'beat'}"
@@ -89,12 +90,13 @@ def _celery(command: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "celery", "-A", "mosaic_site.celery", command)
 
 
-def _worker(name: str, queue: str, niceness: int) -> tuple[str, ...]:
+def _worker(name: str, queue: str, *, niceness: int, processes: int) -> tuple[str, ...]:
     # Nice, so that a page is answered while an expert trains on the same cores.
     return (
         *("nice", "-n", str(niceness), *_celery("worker"), "-Q", queue, "-n", f"{name}@%h"),
         "--loglevel=INFO",
-        *("--pool", "prefork", "--concurrency", "1", "--without-gossip", "--without-mingle"),
+        *("--pool", "prefork", "--concurrency", str(processes)),
+        *("--without-gossip", "--without-mingle"),
     )
 
 
