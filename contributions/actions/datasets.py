@@ -24,8 +24,11 @@ def _sha256(file: File[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _add_version(dataset: Dataset, file: File[bytes], filename: str, once: uuid.UUID) -> None:
-    """Write the file under its hash and its row. The caller holds the transaction."""
+def _weighed(file: File[bytes], filename: str) -> str:
+    """The file's hash, or Refused where it is too large.
+
+    Before any transaction: reading a large file takes a second, for which others would wait.
+    """
     size = file.size or 0
     limit: int = settings.MOSAIC_UPLOAD_LIMIT_BYTES
     if size > limit:
@@ -33,7 +36,13 @@ def _add_version(dataset: Dataset, file: File[bytes], filename: str, once: uuid.
             f"{filename} has {size / 2**20:.0f} MiB, more than the {limit / 2**20:.0f} MiB "
             "that one file may have. Split it into parts and add them as several datasets."
         )
-    sha256 = _sha256(file)
+    return _sha256(file)
+
+
+def _add_version(
+    dataset: Dataset, file: File[bytes], filename: str, sha256: str, once: uuid.UUID
+) -> None:
+    """Write the file under its hash and its row. The caller holds the transaction."""
     same = DatasetVersion.objects.filter(sha256=sha256, dataset__owner_id=dataset.owner_id)
     known = same.select_related("dataset").first()
     if known is not None:
@@ -47,7 +56,7 @@ def _add_version(dataset: Dataset, file: File[bytes], filename: str, once: uuid.
         number=newest + 1,
         filename=filename[:240],
         sha256=sha256,
-        size=size,
+        size=file.size or 0,
         once=once,
     )
     file.seek(0)
@@ -57,7 +66,7 @@ def _add_version(dataset: Dataset, file: File[bytes], filename: str, once: uuid.
         actor=dataset.owner,
         action="dataset.uploaded",
         subject=version,
-        data={"sha256": sha256, "bytes": size},
+        data={"sha256": sha256, "bytes": version.size},
     )
     live.nudge("contributions")
 
@@ -72,6 +81,7 @@ def dataset_upload(
 ) -> Dataset:
     """Start a dataset with its first version: received now, checked by a worker."""
     once = once or uuid.uuid4()
+    sha256 = _weighed(file, filename)
     with transaction.atomic():
         existing = Dataset.objects.filter(once=once).first()
         if existing is not None:
@@ -87,7 +97,7 @@ def dataset_upload(
         )
         if not created:
             return dataset
-        _add_version(dataset, file, filename, once)
+        _add_version(dataset, file, filename, sha256, once)
     return dataset
 
 
@@ -96,10 +106,11 @@ def dataset_add_version(
 ) -> Dataset:
     """Add the next version. The earlier ones stay as they are."""
     once = once or uuid.uuid4()
+    sha256 = _weighed(file, filename)
     with transaction.atomic():
         dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
         if not dataset.versions.filter(once=once).exists():
-            _add_version(dataset, file, filename, once)
+            _add_version(dataset, file, filename, sha256, once)
     return dataset
 
 

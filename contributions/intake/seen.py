@@ -75,7 +75,7 @@ class Probes:
         return known
 
     def report(self, findings: Findings) -> None:
-        """One warning for all of them. Which ones is not said: some probes are sealed."""
+        """One warning for all of them."""
         if not self.count:
             return
         findings.add(

@@ -14,6 +14,7 @@ from pytest_django import Settings
 from contributions import actions
 from contributions.models import Dataset, DatasetVersion
 from tests.factories import CSV, make_dataset, make_expert, make_priority, make_user
+from training_workers.runs.preparing import examples_of
 
 pytestmark = pytest.mark.django_db
 
@@ -186,12 +187,24 @@ def test_a_double_click_uploads_once(owner_client: Client) -> None:
 
 
 def test_a_row_that_is_also_a_probe_is_left_out(owner_client: Client) -> None:
-    make_priority(make_user(), probes=10)
+    probe = make_priority(make_user()).probes.open()[0]
 
-    version = uploaded(owner_client, CSV + "Question 3?,answer 3\n")
+    version = uploaded(owner_client, CSV + f"{probe.prompt.title()},{probe.answer}\n")
 
     assert version.rows == 2
     assert "1 row of this file is among the probes of a priority." in page_of(owner_client, version)
+
+
+def test_nobody_learns_from_a_report_that_a_probe_is_sealed(owner_client: Client) -> None:
+    sealed = make_priority(make_user()).probes.filter(part="sealed")[0]
+
+    version = uploaded(owner_client, CSV + f"{sealed.prompt},{sealed.answer}\n")
+
+    assert version.rows == 3
+    assert "among the probes" not in page_of(owner_client, version)
+    trained_on = examples_of([version])
+    assert len(trained_on) == 2
+    assert sealed.prompt not in {example.prompt for example in trained_on}
 
 
 def test_content_is_shown_as_text(owner_client: Client) -> None:

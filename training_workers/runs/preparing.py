@@ -35,7 +35,8 @@ def base_in_memory(base: Base) -> bases.Base:
 def examples_of(versions: Iterable[DatasetVersion]) -> list[Example]:
     """The rows of these versions, each row once, in the order of the versions' hashes.
 
-    Rows that ask what a probe asks are left out here too: a probe may be younger than the check.
+    Rows that ask what a probe asks are left out here too: the check knows no sealed probes, and
+    some may be younger than it.
     """
     probes = Probes(Probe.objects.values_list("prompt", "answer"))
     examples: dict[Example, None] = {}
