@@ -260,7 +260,7 @@ class ResubmitForm(_Recipe):
 class ReasonForm(forms.Form):
     """The public reason that goes with a verb. Whether one is needed, the action says."""
 
-    reason = forms.CharField(max_length=1000, required=False)
+    reason = forms.CharField(max_length=2000, required=False)
 
     def typed(self) -> str:
         """The reason, or Refused where it cannot be kept."""

@@ -27,8 +27,14 @@ def base_register(
     activate: bool,
     actor: User | None = None,
 ) -> Base:
-    """Add a base, or find the registered one with the same content; make it the active one."""
+    """Add a base, or find the registered one with the same content; make it the active one.
+
+    Where another content is registered under the name, as before an upgrade, part of the hash
+    tells the new one apart.
+    """
     with transaction.atomic():
+        if Base.objects.filter(name=name).exclude(sha256=sha256).exists():
+            name = f"{name[:71]} {sha256[:8]}"
         base, created = Base.objects.update_or_create(
             sha256=sha256,
             defaults={"source": source, "revision": revision},
@@ -68,6 +74,13 @@ def _require_trainable(owner: User, versions: Sequence[DatasetVersion]) -> None:
             raise Refused(f"“{version.dataset}” still needs " + ", and ".join(lacks) + ".")
 
 
+def _active_base() -> Base:
+    base = Base.objects.filter(active=True).first()
+    if base is None:
+        raise Refused("No base is active yet. An operator registers one (see the README).")
+    return base
+
+
 def expert_submit(
     *,
     owner: User,
@@ -87,9 +100,7 @@ def expert_submit(
         _require_trainable(owner, versions)
         if Expert.objects.filter(owner=owner, name=name).exists():
             raise Refused(f"You have an expert called “{name}” already. Choose another name.")
-        base = Base.objects.filter(active=True).first()
-        if base is None:
-            raise Refused("No base is active yet. An operator registers one (see the README).")
+        base = _active_base()
         # Where two clicks race, the second waits here for the first, and finds its row.
         expert, created = Expert.objects.get_or_create(
             once=once,
@@ -143,7 +154,7 @@ def _move(
 def expert_resubmit(
     *, expert: Expert, purpose: str, versions: Sequence[DatasetVersion], recipe: Mapping[str, Any]
 ) -> Expert:
-    """Bring a returned or cancelled expert again, changed."""
+    """Bring a returned, failed or cancelled expert again, changed."""
     with transaction.atomic():
         _require_trainable(expert.owner, versions)
         expert = _move(
@@ -161,10 +172,15 @@ def expert_resubmit(
 
 
 def expert_approve(*, steward: User, expert: Expert, reason: str = "") -> Expert:
-    """Send an expert to training."""
+    """Send an expert to training, on the base that is active now: only such are voted on."""
     with transaction.atomic():
         expert = _move(
-            expert, Expert.Status.APPROVED, actor=steward, action="expert.approved", reason=reason
+            expert,
+            Expert.Status.APPROVED,
+            actor=steward,
+            action="expert.approved",
+            reason=reason,
+            base=_active_base(),
         )
         live.nudge("training_workers")
     return expert
@@ -180,22 +196,15 @@ def expert_return(*, steward: User, expert: Expert, reason: str) -> Expert:
 
 
 def expert_withdraw(*, actor: User, expert: Expert, reason: str) -> Expert:
-    """Take an expert out of what can be voted on. A release that holds it is rebuilt without it.
+    """Take an expert out of what can be voted on. A live release that holds it answers without it.
 
     Owners may leave without a word; a steward who takes out somebody else's says why.
     """
     if actor.pk != expert.owner_id and not reason.strip():
         raise Refused("Give a public reason for withdrawing somebody else's expert.")
-    with transaction.atomic():
-        expert = _move(
-            expert,
-            Expert.Status.WITHDRAWN,
-            actor=actor,
-            action="expert.withdrawn",
-            reason=reason,
-        )
-        live.nudge("training_workers")
-    return expert
+    return _move(
+        expert, Expert.Status.WITHDRAWN, actor=actor, action="expert.withdrawn", reason=reason
+    )
 
 
 # What the workers report, step by step. The site itself is the actor, but for a cancellation.

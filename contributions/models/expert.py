@@ -21,7 +21,7 @@ EXPERT_LIFECYCLE = Lifecycle(
         "approved": frozenset({"training", "cancelled"}),
         "training": frozenset({"eligible", "failed", "cancelled"}),
         "eligible": frozenset({"withdrawn"}),
-        "failed": frozenset({"approved", "withdrawn"}),
+        "failed": frozenset({"approved", "submitted", "withdrawn"}),
         "cancelled": frozenset({"submitted", "withdrawn"}),
         "withdrawn": frozenset(),
     },
@@ -50,6 +50,10 @@ class ExpertQuerySet(models.QuerySet["Expert"]):
 
     def eligible(self) -> "ExpertQuerySet":
         return self.filter(status=Expert.Status.ELIGIBLE)
+
+    def for_ballot(self) -> "ExpertQuerySet":
+        """Eligible and on the active base: a release has one base, so a round has one too."""
+        return self.eligible().filter(base__active=True)
 
 
 class Expert(models.Model):

@@ -39,9 +39,12 @@ def round_open(
             existing = Round.objects.filter(once=once).first()
             if existing is not None:
                 return existing
-            experts = list(Expert.objects.eligible().order_by("id"))
+            experts = list(Expert.objects.for_ballot().order_by("id"))
             if not experts:
-                raise Refused("No expert is eligible yet: a round needs something to vote on.")
+                raise Refused(
+                    "No expert on the active base is eligible yet: "
+                    "a round needs something to vote on."
+                )
             cheapest = min(expert.adapter_bytes for expert in experts)
             if budget_bytes < cheapest:
                 raise Refused(

@@ -28,8 +28,8 @@ def round_list(request: HttpRequest) -> HttpResponse:
 
 @steward_required
 def round_new(request: HttpRequest) -> HttpResponse:
-    """Open a round over all experts that are eligible now."""
-    experts = list(Expert.objects.eligible().with_people().order_by("adapter_bytes", "name"))
+    """Open a round over all experts that are eligible now, on the active base."""
+    experts = list(Expert.objects.for_ballot().with_people().order_by("adapter_bytes", "name"))
     members = User.objects.filter(is_active=True).count()
     suggested = {
         "budget": suggested_budget(experts),

@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from django.core.files.base import File
+from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -25,6 +26,7 @@ SIGN_INS = (
     ("voter", "The neighbour", User.Role.MEMBER),
     ("steward", "The steward", User.Role.STEWARD),
 )
+FIRST = "What our first model should know"
 FIRST_VOTE = timedelta(seconds=30)
 NEXT_VOTE = timedelta(days=2)
 # Whose expert waits at the steward's desk, so that a visitor has something to decide.
@@ -125,17 +127,19 @@ def go_on() -> None:
     rounds = list(Round.objects.order_by("opened_at", "id"))
     if not rounds:
         if _all_trained():
-            first = _open(steward, "What our first model should know", FIRST_VOTE)
-            _vote(first, [contribution.username for contribution in CONTRIBUTIONS])
-    elif len(rounds) == 1:
+            with transaction.atomic():
+                first = _open(steward, FIRST, FIRST_VOTE)
+                _vote(first, [contribution.username for contribution in CONTRIBUTIONS])
+    elif len(rounds) == 1 and rounds[0].once == _once(FIRST):
         first = rounds[0]
-        if first.status == Round.Status.PROVISIONAL and first.opened_by == steward:
+        if first.status == Round.Status.PROVISIONAL:
             decide.round_ratify(
                 steward=steward, round_=first, reason="The tally is clear and the budget is kept."
             )
         elif first.status == Round.Status.RATIFIED and _is_live(first):
-            second = _open(steward, "What our model should know next", NEXT_VOTE)
-            _vote(second, ["librarian", "gardener"])
+            with transaction.atomic():
+                second = _open(steward, "What our model should know next", NEXT_VOTE)
+                _vote(second, ["librarian", "gardener"])
 
 
 def _is_checked(contribution: Contribution) -> bool:
@@ -161,7 +165,7 @@ def _is_live(round_: Round) -> bool:
 
 
 def _open(steward: User, title: str, lasts: timedelta) -> Round:
-    total = Expert.objects.eligible().aggregate(total=Sum("adapter_bytes"))["total"]
+    total = Expert.objects.for_ballot().aggregate(total=Sum("adapter_bytes"))["total"]
     return decide.round_open(
         steward=steward,
         title=title,

@@ -265,9 +265,9 @@ class TestJudging:
         expert = make_expert(make_user())
         client.force_login(make_user(steward=True))
 
-        page = client.post(url_of("return", expert), {"reason": "x" * 1001}, follow=True)
+        page = client.post(url_of("return", expert), {"reason": "x" * 2001}, follow=True)
 
-        assert "at most 1000 characters" in page.content.decode()
+        assert "at most 2000 characters" in page.content.decode()
 
     def test_resubmitted_changed(self, client: Client, owner: User) -> None:
         expert = make_expert(owner)
@@ -287,6 +287,22 @@ class TestJudging:
             "",
         )
         assert expert.versions.count() == 2
+
+    def test_what_failed_is_brought_again_with_another_recipe(
+        self, client: Client, owner: User
+    ) -> None:
+        expert = make_expert(owner)
+        expert = actions.expert_approve(steward=make_user(steward=True), expert=expert)
+        expert = actions.expert_begin_training(expert=expert)
+        actions.expert_fail(expert=expert, reason="Try a lower learning rate.")
+
+        client.post(
+            url_of("resubmit", expert),
+            form(expert.priority, expert.versions.get(), learning_rate="0.001"),
+        )
+
+        expert.refresh_from_db()
+        assert (expert.status, expert.recipe) == ("submitted", {"learning_rate": 0.001})
 
     def test_what_waits_cannot_be_resubmitted(self, client: Client, owner: User) -> None:
         expert = make_expert(owner)

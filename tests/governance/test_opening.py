@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from contributions.actions import base_register, expert_approve
 from governance.models import Round
 from mosaic_site.ledger.models import Entry
 from mosaic_site.members.models import User
-from tests.factories import make_eligible_expert, make_user
+from tests.factories import make_eligible_expert, make_expert, make_user
 from tests.governance.conftest import MIB, Community, page, signed_in
 
 NEW = "/rounds/new/"
@@ -37,6 +38,27 @@ def test_what_the_form_suggests_opens_a_round(community: Community) -> None:
     assert round_.electors.count() == 4
     assert (round_.closes_at - round_.opened_at).days in (0, 1)
     assert Entry.objects.get(action="round.opened").data["lot_commitment"] == round_.lot_commitment
+
+
+def test_experts_on_a_base_that_was_replaced_do_not_stand(community: Community) -> None:
+    waiting = make_expert(community.members[0])
+    new = base_register(
+        name="test base",  # the same name with another content, as after an upgrade
+        source="elsewhere",
+        revision="",
+        sha256="c" * 64,
+        parameters=2000,
+        context_length=128,
+        licence="",
+        activate=True,
+    )
+    expert = make_eligible_expert(community.members[0], community.steward)
+
+    round_ = community.open_round()
+
+    assert [candidate.expert for candidate in round_.candidates.all()] == [expert]
+    assert new.name == "test base cccccccc"
+    assert expert_approve(steward=community.steward, expert=waiting).base == new
 
 
 def test_a_double_click_opens_one_round(community: Community) -> None:

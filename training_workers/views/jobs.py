@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from contributions.access import expert_for_anyone
+from contributions.forms import ReasonForm
 from mosaic_site.members.access import member
 from training_workers import access, actions
 from training_workers.panel import panel_of
@@ -34,7 +35,7 @@ def expert_training(request: HttpRequest, pk: int) -> HttpResponse:
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     person = member(request)
     job = access.job_controlled_by(person, pk)
-    job = actions.job_cancel(actor=person, job=job, reason=request.POST.get("reason", "").strip())
+    job = actions.job_cancel(actor=person, job=job, reason=ReasonForm(request.POST).typed())
     if job.is_active:
         messages.success(request, "Asked to stop. The worker does so at its next step.")
     else:

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from contributions.forms import ReasonForm
 from mosaic_site.members.access import member, steward_required
 from training_workers import access
 from training_workers.actions.releases import release_retry as retry
@@ -54,7 +55,7 @@ def release_roll_back(request: HttpRequest, number: int) -> HttpResponse:
     release = roll_back(
         steward=member(request),
         release=access.release_for_anyone(number),
-        reason=request.POST.get("reason", "").strip(),
+        reason=ReasonForm(request.POST).typed(),
     )
     messages.success(request, f"Release {release.number} is live again.")
     return redirect(release)
