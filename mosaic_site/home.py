@@ -13,7 +13,7 @@ from django.urls import reverse
 from contributions.models import Dataset, DatasetVersion, Expert, Priority
 from governance.models import Ballot, Elector, Round
 from mosaic_site.ledger.models import Entry
-from mosaic_site.ledger.registry import SENTENCES
+from mosaic_site.ledger.reading import told
 from mosaic_site.members.models import User
 from training_workers.access import releases_for_anyone
 from training_workers.models import Job, Release
@@ -174,10 +174,7 @@ def home(request: HttpRequest) -> HttpResponse:
             {"job": job, "progress": Progress.read(job.progress)}
             for job in jobs.order_by("-status", "id")[:MOST_JOBS]
         ],
-        "lines": [
-            {"entry": entry, "sentence": SENTENCES.get(entry.action, entry.action)}
-            for entry in Entry.objects.all()[:LEDGER_LINES]
-        ],
+        "lines": told(Entry.objects.all()[:LEDGER_LINES]),
         "is_new": not numbers.of(Priority) and live is None,
     }
     return render(request, "home.html", context)
