@@ -201,7 +201,7 @@ class Person:
             page = self.ask(question)
             return ANSWERED in page
 
-        eventually("the model answers", answered, every=5.0)
+        eventually("the model answers", answered, every=2.5)
         return page
 
     def _open(self, request: urllib.request.Request) -> tuple[int, str]:

@@ -207,9 +207,6 @@ def test_a_serving_process_that_hangs_is_said_to_be_away_and_a_killed_one_comes_
     visitor, steward = Person(stack), Person(stack, cast.STEWARD)
     question = cast.ball(2)[0]
     visitor.ask_until_answered(question)
-    # The next one starts within a person's patience, so the question waits for it.
-    stack.kill("serving")
-    assert ANSWERED in visitor.ask(question)
     hang(stack, "serving")
     eventually("the desk says so", lambda: "Does not answer" in steward.get("/desk/")[1])
     page = visitor.ask(question)
