@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,12 +15,14 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from mosaic_site.bench.measurement import Measurement, NotMeasured, table
+from mosaic_site.errors import Refused
+from mosaic_site.rehearsal.cycle import NotClosed
+from mosaic_site.rehearsal.folder import BadFolder
 from mosaic_site.supervisor import StackError
+from mosaic_site.supervisor.scratch import is_scratch, scratch_environment
 
 # In the order in which they run, and how long each may take at most.
 SECONDS = {"tally": 60, "serving": 240, "expert": 240, "pages": 300, "start": 600}
-# Set in the process that measures: its site is an empty scratch folder.
-SCRATCH = "MOSAIC_BENCH"
 
 
 class Command(BaseCommand):
@@ -47,7 +48,7 @@ class Command(BaseCommand):
         names: list[str] = options["names"] or list(SECONDS)
         if unknown := set(names) - SECONDS.keys():
             raise CommandError(f"There is no {', '.join(unknown)}; there are {', '.join(SECONDS)}.")
-        if os.environ.get(SCRATCH) == str(settings.MOSAIC_HOME):
+        if is_scratch(settings.MOSAIC_HOME):
             measured = [one for name in names for one in self._measure(name, options["data"])]
         else:
             measured = self._measure_all(names, options["data"])
@@ -75,19 +76,8 @@ class Command(BaseCommand):
         command = [sys.executable, sys.argv[0], "bench", name, "--json", str(result)]
         if data is not None:
             command += ["--data", str(data)]
-        environment = {
-            key: value
-            for key, value in os.environ.items()
-            if key not in {"DATABASE_URL", "REDIS_URL", "MEDIA_ROOT"}
-        } | {
-            SCRATCH: str(home),
-            "MOSAIC_HOME": str(home),
-            "MOSAIC_DEMO": "0",
-            "DJANGO_SETTINGS_MODULE": "mosaic_site.settings.local",
-            "OMP_NUM_THREADS": "1",
-        }
         try:
-            subprocess.run(command, env=environment, timeout=SECONDS[name])
+            subprocess.run(command, env=scratch_environment(home), timeout=SECONDS[name])
         except subprocess.TimeoutExpired:
             self.stderr.write(f"{name} took longer than {SECONDS[name]} s and was stopped.")
         if not result.exists():
@@ -105,16 +95,8 @@ class Command(BaseCommand):
         self.stdout.flush()
         try:
             measured = importlib.import_module(f"mosaic_site.bench.{name}").measure(data, say)
-        except _expected() as error:
+        except (NotMeasured, NotClosed, BadFolder, StackError, Refused) as error:
             raise CommandError(f"{name}: {error}") from error
         for one in measured:
             self.stdout.write(one.line())
         return list(measured)
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    from mosaic_site.errors import Refused
-    from mosaic_site.rehearsal.cycle import NotClosed
-    from mosaic_site.rehearsal.folder import BadFolder
-
-    return (NotMeasured, NotClosed, BadFolder, StackError, Refused)

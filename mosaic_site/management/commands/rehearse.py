@@ -7,16 +7,22 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from mosaic_site.errors import Refused
+from mosaic_site.rehearsal import cycle
+from mosaic_site.rehearsal.cycle import NotClosed
+from mosaic_site.rehearsal.folder import BadFolder, Brought, read_folder
+from mosaic_site.rehearsal.report import summary, table
 from mosaic_site.supervisor import Stack, StackError
+from mosaic_site.supervisor.scratch import is_scratch, scratch_environment
+from training_workers.engine.base_facts import BaseError
 
-# Set for the second life of the process, on the scratch site.
-SCRATCH = "MOSAIC_REHEARSAL"
 SERVICES = ("redis", "worker-default", "worker-gpu", "beat", "serving")
 # Share of --minutes that training gets; the rest is for evaluating and waiting.
 TRAINING_SHARE = 0.6
@@ -43,7 +49,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if os.environ.get(SCRATCH) != str(settings.MOSAIC_HOME):
+        if not is_scratch(settings.MOSAIC_HOME):
             self._begin_anew()
         home = Path(settings.MOSAIC_HOME)
         began = time.monotonic()
@@ -55,7 +61,7 @@ class Command(BaseCommand):
         failure = ""
         try:
             report = self._rehearse(home, options, began, say)
-        except _expected() as error:
+        except (NotClosed, BadFolder, StackError, Refused, BaseError) as error:
             failure = str(error)
             report = {"closed": False, "why": failure, "seconds": time.monotonic() - began}
         finally:
@@ -64,33 +70,16 @@ class Command(BaseCommand):
             options["json"].write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         if failure:
             raise CommandError(f"The loop did not close. {failure}")
-        from mosaic_site.rehearsal.report import table
-
         self.stdout.write(table(report))
 
     def _begin_anew(self) -> None:
         """Become the same command on an empty scratch site, so that no running one is touched."""
         home = tempfile.mkdtemp(prefix="mosaic-rehearsal-")
-        environment = {
-            key: value
-            for key, value in os.environ.items()
-            if key not in {"DATABASE_URL", "REDIS_URL", "MEDIA_ROOT"}
-        } | {
-            SCRATCH: home,
-            "MOSAIC_HOME": home,
-            "MOSAIC_DEMO": "0",
-            "DJANGO_SETTINGS_MODULE": "mosaic_site.settings.local",
-            "OMP_NUM_THREADS": "1",
-        }
-        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
+        os.execve(sys.executable, [sys.executable, *sys.argv], scratch_environment(Path(home)))
 
     def _rehearse(
-        self, home: Path, options: dict[str, Any], began: float, say: Any
+        self, home: Path, options: dict[str, Any], began: float, say: Callable[[str], None]
     ) -> dict[str, Any]:
-        from mosaic_site.rehearsal import cycle
-        from mosaic_site.rehearsal.folder import read_folder
-        from mosaic_site.rehearsal.report import summary
-
         brought = read_folder(options["data"], home, options["seed"])
         stack = Stack(
             home,
@@ -105,10 +94,11 @@ class Command(BaseCommand):
             release = cycle.run(brought, self._recipe(brought, options), say)
             return summary(release, [each.name for each in brought], time.monotonic() - began)
 
-    def _recipe(self, brought: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def _recipe(self, brought: Sequence[Brought], options: dict[str, Any]) -> dict[str, Any]:
         """The default recipe, or as many tokens as `--minutes` has room for at a measured speed."""
         if not options["minutes"]:
             return {}
+        # These two bring torch, which takes seconds.
         from mosaic_site.rehearsal.pace import tokens_per_second
         from training_workers.engine.training import Recipe
 
@@ -118,12 +108,3 @@ class Command(BaseCommand):
         tokens = int(options["minutes"] * 60 * TRAINING_SHARE * speed / rounds)
         default = Recipe().max_tokens
         return {"max_tokens": min(tokens, default) if default else tokens}
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    from mosaic_site.errors import Refused
-    from mosaic_site.rehearsal.cycle import NotClosed
-    from mosaic_site.rehearsal.folder import BadFolder
-    from training_workers.engine.base_facts import BaseError
-
-    return (NotClosed, BadFolder, StackError, Refused, BaseError)
