@@ -248,3 +248,15 @@ def test_queries_do_not_grow_with_releases(
 
     with django_assert_max_num_queries(QUERIES):
         assert page(client, "/releases/").count('class="card card--link') == 6
+
+
+def test_an_expert_tells_what_came_of_it(client: Client) -> None:
+    release = make_live_release(make_user(), make_user(steward=True))
+    expert = release.members.all()[0].expert
+
+    text = client.get(expert.get_absolute_url()).content.decode()
+
+    assert "What came of it" in text
+    assert f'<a href="{release.get_absolute_url()}">' in text
+    assert f'<a href="{release.decision.round.get_absolute_url()}">' in text
+    assert ">joined</span>" in text

@@ -1,4 +1,4 @@
-"""The live panel of a job, for the pages of the thing it works on."""
+"""What the workers' floor adds to the page of an expert or a release, which lies below it."""
 
 from typing import Any
 
@@ -11,6 +11,8 @@ from training_workers.models import Job
 from training_workers.panel import panel_of
 
 register = template.Library()
+
+NEWEST = 6
 
 
 def _live(context: Context, job: Job | None) -> dict[str, Any]:
@@ -38,3 +40,14 @@ def training_panel(context: Context, expert: Expert) -> dict[str, Any]:
     job = expert.jobs.select_related("expert__owner", "release").first()
     awaited = expert.status == Expert.Status.APPROVED and (job is None or not job.is_active)
     return {"expert": expert, "awaited": awaited} | _live(context, None if awaited else job)
+
+
+@register.inclusion_tag("training_workers/_expert_fate.html")
+def expert_fate(expert: Expert) -> dict[str, Any]:
+    """`{% expert_fate expert %}`: the newest rounds it stood in and releases that hold it."""
+    candidacies = expert.candidacies.select_related("round__decision")
+    memberships = expert.memberships.select_related("release")
+    return {
+        "candidacies": candidacies.order_by("-round__opened_at", "-id")[:NEWEST],
+        "memberships": memberships.order_by("-release__number")[:NEWEST],
+    }
