@@ -4,6 +4,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from contributions import access, actions
@@ -173,7 +174,7 @@ def expert_approve(request: HttpRequest, pk: int) -> HttpResponse:
         reason=ReasonForm(request.POST).typed(),
     )
     messages.success(request, f"{expert} is approved. The next free worker trains it.")
-    return redirect(expert)
+    return redirect(_came_from(request) or expert)
 
 
 @require_POST
@@ -185,7 +186,13 @@ def expert_return(request: HttpRequest, pk: int) -> HttpResponse:
         reason=ReasonForm(request.POST).typed(),
     )
     messages.success(request, f"{expert} is returned to {expert.owner.display_name}.")
-    return redirect(expert)
+    return redirect(_came_from(request) or expert)
+
+
+def _came_from(request: HttpRequest) -> str | None:
+    """The page of this site that a form names as `next`, so that who works down a list stays."""
+    page: str = request.POST.get("next", "")
+    return page if url_has_allowed_host_and_scheme(page, allowed_hosts=None) else None
 
 
 @require_POST

@@ -141,3 +141,17 @@ def test_queries_do_not_grow_with_what_waits(
 
     with django_assert_max_num_queries(12):
         assert desk(at_the_desk).count("Approve for training") == experts + 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "lands"), [("/desk/", "/desk/"), ("https://elsewhere.example/", "")]
+)
+def test_who_works_down_the_queue_stays_at_the_desk(
+    at_the_desk: Client, owner: User, asked: str, lands: str
+) -> None:
+    expert = make_expert(owner)
+    assert '<input type="hidden" name="next" value="/desk/">' in desk(at_the_desk)
+
+    response = at_the_desk.post(f"/experts/{expert.pk}/approve/", {"next": asked})
+
+    assert response["Location"] == (lands or expert.get_absolute_url())

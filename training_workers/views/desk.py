@@ -20,6 +20,7 @@ def desk(request: HttpRequest) -> HttpResponse:
     beats = [job.heartbeat_at for job in jobs if job.heartbeat_at is not None]
     context = {
         "experts": Expert.objects.waiting().with_people().prefetch_related("versions__dataset"),
+        "open_round": Round.objects.filter(status=Round.Status.OPEN).first(),
         "rounds": Round.objects.filter(status=Round.Status.PROVISIONAL).with_counts(),
         "releases": Release.objects.filter(status=Release.Status.FAILED),
         "failed": Job.objects.filter(status=Job.Status.FAILED).select_related(
