@@ -2,6 +2,7 @@
 
 const form = document.querySelector("form[data-talk]");
 const field = form.querySelector("textarea");
+form.querySelector("#talk-keys").hidden = false;
 
 field.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;

@@ -58,6 +58,19 @@ class TestPage:
         for member in release.members.all():
             assert member.expert.name in text
 
+    def test_offers_open_probes_to_begin_with_and_takes_one_over(self, client: Client) -> None:
+        release = make_live_release(make_user("ada"), make_user("vera", steward=True))
+        probes = release.members.all()[0].expert.priority.probes
+        known = probes.filter(part="fit").order_by("id")[0].prompt
+
+        text = client.get("/talk/").content.decode()
+        taken = client.get("/talk/", {"ask": "<what> now"}).content.decode()
+
+        assert f">{known}</a>" in text
+        for sealed in probes.filter(part="sealed"):
+            assert f">{sealed.prompt}</a>" not in text
+        assert "&lt;what&gt; now</textarea>" in taken
+
     def test_says_when_only_the_base_answers(self, client: Client) -> None:
         assert "No release is live yet" in client.get("/talk/").content.decode()
 

@@ -1,13 +1,25 @@
 """Talking to the live release."""
 
 from asgiref.sync import async_to_sync
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from contributions.models import Expert, Probe
 from mosaic_site.errors import Refused
 from training_workers import access, talking
 from training_workers.models import Release
 from training_workers.serving.client import NotServed, ask_and_wait
+
+MOST_EXAMPLES = 4
+
+
+def _examples(release: Release) -> list[str]:
+    """Questions that this release has learnt to answer: an open probe for each of some experts."""
+    probes = Probe.objects.filter(priority=OuterRef("priority"), part=Probe.Part.FIT).order_by("id")
+    experts = Expert.objects.filter(memberships__release=release).order_by("memberships__id")
+    prompts = experts.values_list(Subquery(probes.values("prompt")[:1]), flat=True)
+    return [prompt for prompt in prompts[:MOST_EXAMPLES] if prompt]
 
 
 def _asker(request: HttpRequest) -> str:
@@ -30,7 +42,7 @@ def _answer(question: str) -> talking.Answer:
 
 def talk(request: HttpRequest) -> HttpResponse:
     """The page; a POST, which browsers without JavaScript send, waits for the whole answer."""
-    typed, refusal, answer = "", "", None
+    typed, refusal, answer = request.GET.get("ask", ""), "", None
     if request.method == "POST":
         typed = request.POST.get("prompt", "")
         try:
@@ -44,6 +56,7 @@ def talk(request: HttpRequest) -> HttpResponse:
     context = {
         "release": release,
         "members": release.members.all() if release else [],
+        "examples": _examples(release) if release and not answer else [],
         "answer": answer,
         "typed": typed,
         "refusal": refusal,
