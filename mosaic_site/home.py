@@ -98,8 +98,25 @@ def _steps(numbers: Numbers, live: Release | None, open_round: Round | None) -> 
     ]
 
 
+def _figures(numbers: Numbers) -> list[tuple[str, int]]:
+    """What there is, each as its name, in the singular for one, and how many."""
+    counted = [
+        (numbers.of(User), "member", ""),
+        (numbers.of(Priority, "open"), "priority", "priorities"),
+        (numbers.of(Dataset), "dataset", ""),
+        (numbers.of(Expert), "expert", ""),
+        (numbers.of(Round), "round", ""),
+        (numbers.of(Release), "release", ""),
+    ]
+    return [(_noun(number, one, many), number) for number, one, many in counted]
+
+
+def _noun(number: int, one: str, many: str = "") -> str:
+    return one if number == 1 else many or f"{one}s"
+
+
 def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{number} {_noun(number, one, many)}"
 
 
 def _open_round(person: User | None) -> Round | None:
@@ -158,14 +175,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "live": live,
         "tiles": tiles_of(live.members.all()) if live else [],
-        "figures": [
-            ("members", numbers.of(User)),
-            ("priorities", numbers.of(Priority, Priority.Status.OPEN)),
-            ("datasets", numbers.of(Dataset)),
-            ("experts", numbers.of(Expert)),
-            ("rounds", numbers.of(Round)),
-            ("releases", numbers.of(Release)),
-        ],
+        "figures": _figures(numbers),
         "steps": _steps(numbers, live, open_round),
         "needs": needs,
         "open_round": open_round,

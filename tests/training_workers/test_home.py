@@ -94,7 +94,7 @@ def test_the_numbers_count_what_there_is(client: Client, owner: User, steward: U
 
     text = home(client)
 
-    for name, number in (("members", 2), ("priorities", 1), ("datasets", 2), ("rounds", 1)):
+    for name, number in (("members", 2), ("priority", 1), ("datasets", 2), ("round", 1)):
         assert f"<dt>{name}</dt><dd>{number}</dd>" in text
     assert "1 ready, 0 in training" in text
     assert "a round is open" in text
