@@ -54,7 +54,8 @@ class PriorityForm(OnceForm):
         help_text=(
             "Examples that show whether the need is met, one a line: "
             "<code>prompt =&gt; answer</code>. At least 6; 30 or more give a reliable score. "
-            "40 % of them are sealed by lot: nobody sees those again."
+            "40 % of them are sealed by lot: nobody sees those again. "
+            "Type them here, bring them in a file, or both."
         ),
         required=False,
         strip=False,
@@ -65,7 +66,7 @@ class PriorityForm(OnceForm):
     file = forms.FileField(
         label="Probes, from a file",
         help_text="CSV or JSON Lines with a prompt and an answer in each row, "
-        f"at most {mib(PROBE_LIMITS.max_bytes)}. They are added to those typed above.",
+        f"at most {mib(PROBE_LIMITS.max_bytes)}. They are added to those typed above, if any.",
         required=False,
         allow_empty_file=True,
         widget=forms.FileInput({"accept": DATA_FILES, "data-max-bytes": PROBE_LIMITS.max_bytes}),
@@ -94,6 +95,7 @@ class PriorityForm(OnceForm):
             self.pairs += pairs
         elif len(errors) == 1 and errors[0].row is None:
             self.add_error(field, f"{errors[0].problem} {errors[0].remedy}")
+            findings.remove(errors[0])  # said here, so the table need not say it again
         else:
             rows = "1 row" if len(errors) == 1 else f"{len(errors)} rows"
             self.add_error(field, f"{rows} cannot be read. Each is listed below with its remedy.")

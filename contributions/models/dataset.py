@@ -81,9 +81,9 @@ class Dataset(models.Model):
         elif not Licence(self.licence).allows_training:
             lacks.append("a licence that allows training (no-derivatives does not)")
         if not self.summary:
-            lacks.append("a summary on its card")
+            lacks.append("a summary")
         if not self.origin:
-            lacks.append("where it comes from, on its card")
+            lacks.append("a word on where it comes from")
         return lacks
 
 
