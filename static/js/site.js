@@ -50,7 +50,8 @@ window.addEventListener("pageshow", () => {
 });
 
 // input[type=file][data-max-bytes]: says at once that a file is too large, before it is sent.
-const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+// As the filter `mib` says it.
+const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 2 : 0)} MiB`;
 function checkFile(input) {
   const limit = Number(input.dataset.maxBytes);
   const file = [...input.files].find((one) => one.size > limit);

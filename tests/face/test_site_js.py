@@ -74,7 +74,7 @@ def a_file(size: int) -> dict[str, object]:
 
 def test_a_file_too_large_is_refused_before_it_is_sent(page: Page) -> None:
     page.set_input_files("input[type=file]", a_file(2 * 2**20))  # type: ignore[arg-type]
-    expect(page.get_by_role("alert")).to_contain_text("data.csv is 2.0 MiB; at most 1.0 MiB")
+    expect(page.get_by_role("alert")).to_contain_text("data.csv is 2.00 MiB; at most 1.00 MiB")
     page.get_by_role("button", name="Save").click()
     assert page.url == "http://mosaic.test/"
     page.set_input_files("input[type=file]", a_file(10))  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ def test_the_ballot_adds_up(page: Page) -> None:
     page.get_by_label("One").check()
     page.get_by_label("Two").check()
     expect(page.locator("[data-ballot-count]")).to_have_text("2")
-    expect(page.locator("[data-ballot-cost]")).to_have_text("1.5 MiB")
+    expect(page.locator("[data-ballot-cost]")).to_have_text("1.50 MiB")
 
 
 def test_the_chosen_colours_stay(page: Page) -> None:
