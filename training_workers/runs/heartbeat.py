@@ -20,7 +20,8 @@ class Heartbeat:
     """Beats from a thread of its own, so that a long step does not look like a death.
 
     As a context manager around a job's work. `should_stop()` is cheap and may be asked at every
-    step; `report()` sends at most one progress event a second, and always the first of a phase.
+    step; `report()` sends at most one progress event a second, and always the first of a phase
+    and its last step, so that the curve that stays ends where the training did.
     """
 
     def __init__(self, job: Job) -> None:
@@ -61,7 +62,8 @@ class Heartbeat:
     def report(self, phase: str, **data: Any) -> None:
         """Tell the page where the work stands."""
         now = time.monotonic()
-        if phase != self._phase or now - self._reported_at >= REPORT_EVERY_SECONDS:
+        is_last = "step" in data and data["step"] == data.get("steps")
+        if is_last or phase != self._phase or now - self._reported_at >= REPORT_EVERY_SECONDS:
             self._reported_at, self._phase = now, phase
             job_report(job=self.job, kind="progress", data={"phase": phase, **data})
 
