@@ -3,6 +3,8 @@
 .PHONY: help setup run test check bench lock
 
 python := .venv/bin/python
+# One more than the cores: the tests of the running site mostly wait for it.
+processes := 3
 code := manage.py mosaic_site contributions governance training_workers tests
 
 help:
@@ -21,7 +23,7 @@ run: setup
 
 test: setup
 	@sh bin/chromium
-	$(python) -m pytest $(ARGS)
+	$(python) -m pytest -n $(processes) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup
 	.venv/bin/ruff check .
