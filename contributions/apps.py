@@ -18,6 +18,7 @@ class ContributionsConfig(AppConfig):
                 "dataset.described": "described the dataset",
                 "dataset.published": "published the dataset",
                 "base.registered": "registered the base",
+                "base.activated": "made active the base",
                 "expert.submitted": "submitted the expert",
                 "expert.approved": "approved for training the expert",
                 "expert.returned": "returned the expert",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from contributions.models import Expert
 from mosaic_site.display.words import percent, tile_colour
 from training_workers.models import ReleaseExpert
 
@@ -48,6 +49,8 @@ def tiles_of(members: Iterable[ReleaseExpert]) -> list[Tile]:
 
 def _detail(member: ReleaseExpert) -> str:
     who = f"by {member.expert.owner.display_name}"
+    if member.expert.status != Expert.Status.ELIGIBLE:
+        return f"{who}; withdrawn, it answers no more"
     if not member.credit:
         return who
     return f"{who}; answered {percent(member.credit)} of all sealed probes right"

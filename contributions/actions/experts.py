@@ -47,10 +47,6 @@ def base_register(
                 "licence": licence,
             },
         )
-        if activate and not base.active:
-            Base.objects.filter(active=True).update(active=False)
-            base.active = True
-            base.save(update_fields=["active"])
         if created:
             record(
                 actor=actor,
@@ -58,6 +54,11 @@ def base_register(
                 subject=base,
                 data={"sha256": sha256, "parameters": parameters, "licence": licence},
             )
+        if activate and not base.active:
+            Base.objects.filter(active=True).update(active=False)
+            base.active = True
+            base.save(update_fields=["active"])
+            record(actor=actor, action="base.activated", subject=base, data={"sha256": sha256})
     return base
 
 

@@ -83,7 +83,7 @@ def round_open(
                 action="round.opened",
                 subject=round_,
                 data={
-                    "candidates": {e.name: [e.adapter_sha256, e.adapter_bytes] for e in experts},
+                    "candidates": [[e.name, e.adapter_sha256, e.adapter_bytes] for e in experts],
                     "budget_bytes": budget_bytes,
                     "quorum": quorum,
                     "electors": len(electors),

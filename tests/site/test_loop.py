@@ -175,7 +175,6 @@ def the_clock_closes_the_round(bo: Person) -> None:
     bo.open("/rounds/")
     bo.follow(ROUND)
     expect(bo.main).to_contain_text("Provisional result")
-    bo.unfold("Why: expert by expert")
     for name in BOTH:
         row = bo.main.get_by_role("row").filter(has_text=name)
         expect(row.filter(has_text="Its supporters").first).to_be_visible()

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from contributions.actions import expert_withdraw
 from mosaic_site.ledger.models import Entry
 from mosaic_site.members.models import User
 from tests.factories import make_eligible_expert, make_priority, make_user
@@ -147,6 +148,20 @@ class TestFailed:
         assert "cannot become composing" in again.content.decode()
         assert Job.objects.active().filter(release=release).count() == 1
 
+    def test_does_not_take_the_place_of_a_later_one(
+        self, client: Client, owner: User, steward: User
+    ) -> None:
+        failed = failed_release(owner, steward)
+        live = make_live_release(owner, steward)
+        client.force_login(steward)
+
+        response = client.post(f"/releases/{failed.number}/retry/", follow=True)
+
+        assert "A later release has been live since" in response.content.decode()
+        failed.refresh_from_db()
+        live.refresh_from_db()
+        assert (failed.status, live.status) == ("failed", "live")
+
     def test_is_for_stewards(self, client: Client, owner: User, steward: User) -> None:
         release = failed_release(owner, steward)
         retry = f"/releases/{release.number}/retry/"
@@ -260,3 +275,17 @@ def test_an_expert_tells_what_came_of_it(client: Client) -> None:
     assert f'<a href="{release.get_absolute_url()}">' in text
     assert f'<a href="{release.decision.round.get_absolute_url()}">' in text
     assert ">joined</span>" in text
+
+
+def test_a_withdrawn_expert_is_named_as_such_and_no_more_offered_to_talk_to(
+    client: Client, owner: User, steward: User
+) -> None:
+    release = make_live_release(owner, steward)
+    gone, stays = (member.expert for member in release.members.order_by("id"))
+    assert gone.name in page(client, "/talk/")
+
+    expert_withdraw(actor=owner, expert=gone, reason="")
+
+    assert "withdrawn, it answers no more" in page(client, release.get_absolute_url())
+    text = page(client, "/talk/")
+    assert gone.name not in text and stays.name in text

@@ -126,6 +126,11 @@ def release_retry(*, steward: User, release: Release) -> Release:
     with transaction.atomic():
         release = Release.objects.select_for_update().get(pk=release.pk)
         RELEASE_LIFECYCLE.require(release.status, Release.Status.COMPOSING)
+        if Release.objects.filter(number__gt=release.number, live_at__isnull=False).exists():
+            raise Refused(
+                "A later release has been live since, and this one would take its place. "
+                "Open a round instead: its winners are composed anew."
+            )
         release.status, release.status_reason = Release.Status.COMPOSING, ""
         release.save(update_fields=["status", "status_reason"])
         Job.objects.create(kind=Job.Kind.COMPOSE, release=release)

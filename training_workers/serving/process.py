@@ -114,6 +114,13 @@ class ServingProcess:
         if base is None:
             return
         served = self.served
+        if served is not None:
+            # Whoever left is out at once, even where the rest cannot be held.
+            left = Expert.objects.filter(pk__in=served.experts).exclude(
+                status=Expert.Status.ELIGIBLE
+            )
+            for expert_id in left.values_list("pk", flat=True):
+                del served.experts[str(expert_id)]
         if served is None or base.sha256 != served.base_sha256:
             served = Served(base.sha256, ExpertPool(base_in_memory(base)))
         experts = {}

@@ -55,7 +55,12 @@ def talk(request: HttpRequest) -> HttpResponse:
     release: Release | None = access.releases_for_anyone().live().first()
     context = {
         "release": release,
-        "members": release.members.all() if release else [],
+        # All are prefetched; whoever withdrew answers no more.
+        "members": [
+            member
+            for member in (release.members.all() if release else [])
+            if member.expert.status == Expert.Status.ELIGIBLE
+        ],
         "examples": _examples(release) if release and not answer else [],
         "answer": answer,
         "typed": typed,
