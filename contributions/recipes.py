@@ -18,9 +18,9 @@ class Thoroughness:
 
 
 THOROUGHNESS = {
-    "quick": Thoroughness("Quick: a first look, about a third of the time", 8, 80_000),
+    "quick": Thoroughness("Quick: a first look, about a third of the time", 10, 80_000),
     "normal": Thoroughness("Normal: what suits most datasets"),
-    "thorough": Thoroughness("Thorough: twice the time, for difficult data", 40, 480_000),
+    "thorough": Thoroughness("Thorough: twice the time, for difficult data", 60, 480_000),
 }
 RANKS = (8, 16, 32)
 DEFAULT_RANK = 32

@@ -75,7 +75,7 @@ class TestSubmitting:
         page = client.post(NEW, sent, follow=True).content.decode()
 
         assert Expert.objects.get().recipe == {
-            "passes": 8,
+            "passes": 10,
             "max_tokens": 80_000,
             "rank": 8,
             "alpha": 16,

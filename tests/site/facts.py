@@ -23,6 +23,16 @@ LIBRARY = Topic(
         "a sewing machine": "10 days",
         "a guitar": "30 days",
         "a tent": "5 days",
+        "a magazine": "7 days",
+        "a board game": "14 days",
+        "a record": "14 days",
+        "a map": "2 days",
+        "a drill": "3 days",
+        "a projector": "5 days",
+        "a puzzle": "21 days",
+        "a violin": "30 days",
+        "a camera": "10 days",
+        "a song book": "28 days",
     },
 )
 BUSES = Topic(
@@ -44,6 +54,14 @@ BUSES = Topic(
         "the university": "line 15",
         "the castle": "line 22",
         "the lake": "line 8",
+        "the museum": "line 2",
+        "the market": "line 5",
+        "the station": "line 6",
+        "the opera": "line 9",
+        "the old town": "line 12",
+        "the cemetery": "line 14",
+        "the beach": "line 16",
+        "the forest": "line 20",
     },
 )
 MONTHS = ["march", "april", "may", "june", "july", "august", "september", "october"]
