@@ -114,7 +114,8 @@ class TalkConsumer(_WithTask):
                 async for event in ask(question):
                     answer.take(event)
                     if event["kind"] == "token":
-                        await self._say("_piece.html", {"answer": answer, "text": event["text"]})
+                        new = {"answer": answer, "words": [answer.last_piece], "append": True}
+                        await self._say("_text.html", new)
                     else:
                         await self._say("_answer.html", {"answer": answer, "update": True})
             except NotServed as reason:

@@ -12,7 +12,8 @@ from mosaic_site.rehearsal.folder import read_folder
 from training_workers.engine.base_facts import POCKET
 from training_workers.engine.bases import load_base
 from training_workers.engine.data import Example, read_examples
-from training_workers.engine.neighbours import Features, nearest
+from training_workers.engine.features import Lexical, similarities
+from training_workers.engine.neighbours import nearest
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
 from training_workers.engine.resampling import wilson
 from training_workers.engine.scoring import exact_match
@@ -40,9 +41,9 @@ def _brought(data: Path, scratch: Path) -> tuple[str, Rows]:
 def _by_words(rows: Rows) -> list[str]:
     """The completion of the most similar training row, for each held-out row."""
     prompts = [row.prompt for row in rows.train]
-    features = Features(prompts)
+    features = Lexical(prompts)
     asked = features.of([row.prompt for row in rows.held_out])
-    columns, _ = nearest(features.similarities(asked, features.of(prompts)), 1)
+    columns, _ = nearest(similarities(asked, features.of(prompts)), 1)
     return [rows.train[column].completion for column in columns[:, 0]]
 
 

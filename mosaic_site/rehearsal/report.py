@@ -35,7 +35,7 @@ def summary(release: Release, names: Sequence[str], seconds: float) -> dict[str,
         "strategy": release.strategy,
         "why": report["why"],
         "seconds": round(seconds, 1),
-        "tokens": report["tokens"]["experts"] + report["tokens"]["monolith"],
+        "tokens": sum(report["tokens"].values()),
         "names": points,
         "intervals": {
             name: {
@@ -76,7 +76,8 @@ def table(summary: Mapping[str, Any]) -> str:
         f"Strategy: {summary['strategy']}. {summary['why']}",
         *summary["sentences"],
         *([f"Sealed probes sent to their own priority's expert: {routed:.1%}."] if routed else []),
-        f"{summary['tokens']:,} training tokens (half of them the monolith's), "
+        f"{summary['tokens']:,} training tokens (all but "
+        f"{report['tokens']['experts']:,} of them the controls'), "
         f"{summary['seconds']:.0f} s in all.",
     ]
     return "\n".join(lines)

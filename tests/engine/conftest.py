@@ -93,28 +93,28 @@ def base(request: pytest.FixtureRequest) -> Base:
 AdapterMaker = Callable[[Base, str], Path]
 
 
+def save_adapter(folder: Path, base: Base, name: str) -> Path:
+    """An adapter of rank 4 that changes answers, drawn from its name."""
+    draws = torch.Generator().manual_seed(sum(name.encode()))
+    tensors = {}
+    for layer, module in base.model.named_modules():
+        if "lm_head" in layer or getattr(module, "weight", torch.zeros(0)).ndim != 2:
+            continue
+        if isinstance(module, torch.nn.Embedding):
+            continue
+        rows, columns = module.weight.shape
+        if not isinstance(module, torch.nn.Linear):
+            rows, columns = columns, rows
+        down, up = (4, columns), (rows, 4)
+        tensors[f"{PREFIX}{layer}.lora_A.weight"] = torch.randn(down, generator=draws) * 0.3
+        tensors[f"{PREFIX}{layer}.lora_B.weight"] = torch.randn(up, generator=draws) * 0.3
+    write_adapter(folder, tensors, 1.0, base)
+    return folder
+
+
 @pytest.fixture
 def random_adapter(tmp_path: Path) -> AdapterMaker:
-    """Writes an adapter of rank 4 that changes answers, drawn from its name."""
-
-    def make(base: Base, name: str) -> Path:
-        draws = torch.Generator().manual_seed(sum(name.encode()))
-        tensors = {}
-        for layer, module in base.model.named_modules():
-            if "lm_head" in layer or getattr(module, "weight", torch.zeros(0)).ndim != 2:
-                continue
-            if isinstance(module, torch.nn.Embedding):
-                continue
-            rows, columns = module.weight.shape
-            if not isinstance(module, torch.nn.Linear):
-                rows, columns = columns, rows
-            down, up = (4, columns), (rows, 4)
-            tensors[f"{PREFIX}{layer}.lora_A.weight"] = torch.randn(down, generator=draws) * 0.3
-            tensors[f"{PREFIX}{layer}.lora_B.weight"] = torch.randn(up, generator=draws) * 0.3
-        write_adapter(tmp_path / name, tensors, 1.0, base)
-        return tmp_path / name
-
-    return make
+    return lambda base, name: save_adapter(tmp_path / name, base, name)
 
 
 @pytest.fixture

@@ -4,13 +4,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from tests.engine.conftest import AdapterMaker
-from training_workers.engine.adapters import CONFIG, PREFIX, WEIGHTS, AdapterError, read_adapter
+from tests.engine.plain import ask, next_token, peft_models, question
+from training_workers.engine.adapters import (
+    CONFIG,
+    PREFIX,
+    WEIGHTS,
+    Adapter,
+    AdapterError,
+    read_adapter,
+)
 from training_workers.engine.bases import Base
-from training_workers.engine.pool import ExpertPool, Prompt, Sampling
+from training_workers.engine.pool import Draft, ExpertPool, Prompt, Sampling
+from training_workers.engine.strategies.mixture import MixtureBlend
 
 TEXTS = ["what colour is the sky?", "how many legs has a cat", "hi", "who are you? " * 3, "ünï ☃"]
 SAMPLING = Sampling(max_new_tokens=12)
@@ -40,36 +48,118 @@ def test_a_mixed_batch_answers_as_one_by_one(pool: ExpertPool, temperature: floa
 def test_an_adapter_answers_as_in_plain_peft(
     base: Base, random_adapter: AdapterMaker, pool: ExpertPool
 ) -> None:
-    plain = PeftModel.from_pretrained(base.twin(), str(random_adapter(base, "red")))
+    model = peft_models(base, {"red": random_adapter(base, "red")})["red"]
     for text in TEXTS:
-        ids = base.tokenizer(text.strip() + "\n", return_tensors="pt")["input_ids"]
-        made: list[int] = []
-        for _ in range(12):
-            with torch.no_grad():
-                scores = plain(input_ids=ids).logits[0, -1, : len(base.tokenizer)]
-            if (token := int(scores.argmax())) == base.tokenizer.eos_token_id:
-                break
-            made.append(token)
-            ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
-        answer = base.tokenizer.decode(made, skip_special_tokens=True).strip()
-        assert pool.generate([Prompt(text, "red")], SAMPLING) == [answer]
+        plain = ask(base, model, text, 12)
+        (draft,) = pool.drafts([Prompt(text, "red")], SAMPLING)
+        assert (draft.text, draft.tokens) == (plain.text, len(plain.tokens))
+        assert draft.log_probability == pytest.approx(plain.log_probability, abs=1e-3)
+        assert draft.over
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_likelihoods_are_those_of_plain_peft(
+    base: Base, random_adapter: AdapterMaker, pool: ExpertPool, end: bool
+) -> None:
+    folders = {name: random_adapter(base, name) for name in ("red", "blue")}
+    models, blend = peft_models(base, folders), MixtureBlend(("", "blue"), (0.3, 0.7))
+    (likely,) = pool.generate([Prompt(TEXTS[0], "red")], SAMPLING)
+    completions = ["red", "a blue cat", "", likely]
+    voices = ["red", None, blend]
+    pairs = [(Prompt(t, v), c) for t in TEXTS for v in voices for c in completions]
+    for (prompt, completion), found in zip(pairs, pool.likelihoods(pairs, end=end), strict=True):
+        made = base.tokenizer(completion, add_special_tokens=False)["input_ids"]
+        made = made[: base.context_length // 2] + [base.tokenizer.eos_token_id] * end
+        ids = question(base, prompt.text, len(made))
+        total, greedy = 0.0, True
+        for at, token in enumerate(made):
+            if prompt.voice is blend:
+                each = [next_token(base, models[n], ids + made[:at]).exp() for n in ("", "blue")]
+                scores = (0.3 * each[0] + 0.7 * each[1]).log()
+            else:
+                scores = next_token(base, models[str(prompt.voice or "")], ids + made[:at])
+            total += float(scores[token])
+            greedy = greedy and int(scores.argmax()) == token
+        assert found.log_probability == pytest.approx(total, abs=1e-3)
+        assert (found.tokens, found.greedy) == (len(made), greedy)
+
+
+def test_the_likelihood_of_a_prompt_and_its_hidden_state(base: Base, pool: ExpertPool) -> None:
+    likelihoods = pool.prompt_likelihoods([Prompt(text, None) for text in TEXTS])
+    states = pool.hidden_states(TEXTS)
+    for text, likelihood, state in zip(TEXTS, likelihoods, states, strict=True):
+        ids = torch.tensor([question(base, text, 1)])
+        with torch.no_grad():
+            plain = base.model(input_ids=ids, output_hidden_states=True)
+        logs = plain.logits[0, :-1, : len(base.tokenizer)].log_softmax(dim=-1)
+        each = logs.gather(-1, ids[0, 1:, None])
+        assert likelihood == pytest.approx(float(each.mean()), abs=1e-4)
+        torch.testing.assert_close(state, plain.hidden_states[-1][0].mean(0), rtol=1e-3, atol=1e-4)
+    assert pool.prompt_likelihoods([Prompt(TEXTS[0], "red")]) != likelihoods[:1]
+
+
+def test_a_known_draft_is_not_made_again_until_its_expert_changes(
+    base: Base, random_adapter: AdapterMaker
+) -> None:
+    pool = ExpertPool(base, remember=True)
+    pool.add("red", random_adapter(base, "red"))
+    prompt = Prompt("hi", "red")
+    (first,) = pool.drafts([prompt], SAMPLING)
+    assert pool.drafts([prompt], SAMPLING)[0] is first
+    pool.learn(prompt, 12, Draft("from elsewhere", 3, -1.0, over=True))
+    assert pool.generate([prompt], SAMPLING) == ["from elsewhere"]
+    *_, (streamed,) = pool.stream([prompt], SAMPLING)
+    assert [piece.text for piece in streamed.pieces] == ["from elsewhere"]
+    assert pool.generate([prompt], Sampling(max_new_tokens=11)) != ["from elsewhere"]
+    assert pool.generate([prompt], Sampling(12, temperature=1.0)) != ["from elsewhere"]
+    assert pool.generate([Prompt("hi", None)], SAMPLING) != ["from elsewhere"]
+    pool.add("red", random_adapter(base, "red"))
+    assert pool.generate([prompt], SAMPLING) == [first.text]
+
+
+def test_a_merge_is_made_once_and_leaves_with_any_of_its_members(
+    base: Base, random_adapter: AdapterMaker
+) -> None:
+    pool = ExpertPool(base, remember=True)
+    for name in ("red", "blue"):
+        pool.add(name, random_adapter(base, name))
+    made = []
+
+    def merge(other: str) -> Adapter:
+        made.append(other)
+        return read_adapter(random_adapter(base, other), base)
+
+    voice = pool.merged("kind", ["red", "blue"], lambda: merge("one"))
+    assert pool.merged("kind", ["blue", "red"], lambda: merge("two")) == voice
+    assert made == ["one"]
+    before = pool.generate([Prompt(TEXTS[0], voice)], SAMPLING)
+    *_, (draft,) = pool.stream([Prompt(TEXTS[0], voice)], SAMPLING)
+    assert all(piece.shares == {"blue": 0.5, "red": 0.5} for piece in draft.pieces)
+    pool.add("blue", random_adapter(base, "blue"))
+    with pytest.raises(KeyError):
+        pool.generate([Prompt("hi", voice)], SAMPLING)
+    assert pool.merged("kind", ["red", "blue"], lambda: merge("another")) == voice
+    assert pool.generate([Prompt(TEXTS[0], voice)], SAMPLING) != before
+    assert pool.names == {"red", "blue"}
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_streamed_pieces_join_to_the_answer(pool: ExpertPool, temperature: float) -> None:
     sampling = Sampling(max_new_tokens=12, temperature=temperature)
-    joined = [""] * len(mixed())
-    finished = [False] * len(mixed())
-    for pieces in pool.stream(mixed(), sampling):
-        for row, piece in enumerate(pieces):
-            assert not (finished[row] and piece is not None)
-            finished[row] = piece is None
-            joined[row] += piece or ""
-    assert joined == pool.generate(mixed(), sampling)
+    told = [""] * len(mixed())
+    for drafts in pool.stream(mixed(), sampling):
+        for row, draft in enumerate(drafts):
+            assert draft.text.startswith(told[row])
+            assert "".join(piece.text for piece in draft.pieces) == draft.text
+            told[row] = draft.text
+    assert all(draft.over for draft in drafts)
+    assert told == pool.generate(mixed(), sampling)
+    for prompt, draft in zip(mixed(), drafts, strict=True):
+        assert all(piece.shares == {prompt.voice or "": 1.0} for piece in draft.pieces)
 
 
 def test_removing_an_expert_leaves_the_others_as_they_were(pool: ExpertPool) -> None:
-    others = [prompt for prompt in mixed() if prompt.expert != "red"]
+    others = [prompt for prompt in mixed() if prompt.voice != "red"]
     before = pool.generate(others, SAMPLING)
     pool.remove("red")
     assert pool.names == {"blue"}
@@ -77,8 +167,8 @@ def test_removing_an_expert_leaves_the_others_as_they_were(pool: ExpertPool) -> 
     with pytest.raises(KeyError):
         pool.generate([Prompt("hi", "red")], SAMPLING)
     pool.remove("blue")
-    base_only = [prompt for prompt in others if prompt.expert is None]
-    kept = [text for text, prompt in zip(before, others, strict=True) if prompt.expert is None]
+    base_only = [prompt for prompt in others if prompt.voice is None]
+    kept = [text for text, prompt in zip(before, others, strict=True) if prompt.voice is None]
     assert pool.generate(base_only, SAMPLING) == kept
 
 
@@ -103,7 +193,10 @@ def test_a_draw_depends_on_the_seed(pool: ExpertPool) -> None:
 
 def test_no_prompts_no_answers(pool: ExpertPool) -> None:
     assert pool.generate([], SAMPLING) == []
-    assert list(pool.stream([], SAMPLING)) == []
+    assert list(pool.stream([], SAMPLING)) == [[]]
+    assert pool.likelihoods([]) == []
+    assert pool.prompt_likelihoods([]) == []
+    assert pool.hidden_states([]).shape[0] == 0
 
 
 def test_a_prompt_longer_than_the_context_is_cut(pool: ExpertPool) -> None:
@@ -182,9 +275,6 @@ def test_adapters_that_do_not_fit_are_refused(
     assert pool.names == {"e"}
 
 
-@pytest.mark.parametrize("name", ["", "__base__", "a.b"])
-def test_names_that_peft_cannot_hold_are_refused(
-    llama: Base, random_adapter: AdapterMaker, name: str
-) -> None:
+def test_an_expert_without_a_name_is_refused(llama: Base, random_adapter: AdapterMaker) -> None:
     with pytest.raises(AdapterError, match="cannot be called"):
-        ExpertPool(llama).add(name, random_adapter(llama, "good"))
+        ExpertPool(llama).add("", random_adapter(llama, "good"))

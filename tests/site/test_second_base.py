@@ -72,4 +72,4 @@ def test_the_loop_closes_on_a_base_of_another_shape(tmp_path: Path) -> None:
     assert report["closed"] is True
     assert set(report["names"]) == set(ROWS)
     assert set(report["release"]["expert_names"].values()) == set(ROWS)
-    assert report["release"]["monolith"]["sha256"]
+    assert report["release"]["controls"]["monolith"]["sha256"]

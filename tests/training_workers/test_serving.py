@@ -1,44 +1,113 @@
-"""The serving process beside broken files and questions that cannot be answered."""
+"""The serving process: every kind of strategy, who is credited, and what goes wrong."""
 
-import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+import torch
+from pytest_django.fixtures import Settings
 
+from contributions.actions import expert_withdraw
+from contributions.models import Expert
 from mosaic_site.members.models import User
 from tests.factories import make_user
 from tests.training_workers.makers import make_live_release, register_pocket
-from training_workers.engine.adapters import AdapterError
-from training_workers.engine.routing import BestSingle, DevTable
+from training_workers.engine.adapters import PREFIX, AdapterError, write_adapter
+from training_workers.engine.base_facts import POCKET
+from training_workers.engine.bases import load_base
+from training_workers.engine.devtable import DevTable
+from training_workers.engine.routing import Router
+from training_workers.engine.scoring import normalised
+from training_workers.engine.strategies import Strategy
+from training_workers.engine.strategies.best_single import BestSingle
+from training_workers.engine.strategies.chain import CHAINED, DIRECT, Chain, Scale
+from training_workers.engine.strategies.mixture import Mixture
+from training_workers.engine.strategies.strategy import save_strategy
+from training_workers.engine.strategies.ties import Ties
+from training_workers.engine.strategies.vote import Vote
 from training_workers.models import Release
 from training_workers.serving.client import ask_and_wait
 from training_workers.serving.process import ServingProcess, connect
 from training_workers.serving.wire import ALIVE, ALIVE_SECONDS
+from training_workers.serving.wire import QUESTIONS as WAITING
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+Begin = Callable[[], ServingProcess]
+Compose = Callable[[Callable[[Router], Strategy]], list[Expert]]
+QUESTIONS = ["what colour is the sky", "how many legs has a cat", "who keeps the owl"]
+
+
 @pytest.fixture
-def people() -> tuple[User, User]:
+def people(settings: Settings, tmp_path: Path) -> tuple[User, User]:
     """An owner and a steward, in a community whose base is pocket."""
+    settings.MEDIA_ROOT = tmp_path
     register_pocket()
     return make_user("ada"), make_user("vera", steward=True)
 
 
 @pytest.fixture
-def serving(line: "redis.Redis", people: tuple[User, User]) -> Iterator[ServingProcess]:
-    """A serving process that runs, on the base alone."""
-    process = ServingProcess(connect())
-    process.look_at_rows()
-    line.set(ALIVE, "1", ex=ALIVE_SECONDS)
-    thread = threading.Thread(target=process.run)
-    thread.start()
-    yield process
-    process.stop()
-    thread.join()
+def begin(line: "redis.Redis", people: tuple[User, User]) -> Iterator[Begin]:
+    """Let a serving process run, on what is live."""
+    running: list[tuple[ServingProcess, threading.Thread]] = []
+
+    def run() -> ServingProcess:
+        process = ServingProcess(connect())
+        process.look_at_rows()
+        line.set(ALIVE, "1", ex=ALIVE_SECONDS)
+        running.append((process, threading.Thread(target=process.run)))
+        running[-1][1].start()
+        return process
+
+    yield run
+    for process, thread in running:
+        process.stop()
+        thread.join()
+
+
+@pytest.fixture
+def compose(people: tuple[User, User]) -> Compose:
+    """Put a release of three random experts live. The strategy gets a router whose table says
+    that each of them, in their order, was right on one of QUESTIONS, and so warm that all have a
+    say in every answer."""
+
+    def make(strategy_of: Callable[[Router], Strategy]) -> list[Expert]:
+        release = make_live_release(*people, experts=3)
+        experts = [member.expert for member in release.members.all()]
+        base = load_base(str(POCKET), device="cpu")
+        for expert in experts:
+            draws = torch.Generator().manual_seed(expert.pk)
+            tensors = {}
+            for layer, module in base.model.named_modules():
+                if isinstance(module, torch.nn.Linear) and "lm_head" not in layer:
+                    down, up = (4, module.in_features), (module.out_features, 4)
+                    tensors[f"{PREFIX}{layer}.lora_A.weight"] = torch.randn(down, generator=draws)
+                    tensors[f"{PREFIX}{layer}.lora_B.weight"] = torch.randn(up, generator=draws) / 9
+            write_adapter(expert.adapter_path, tensors, 0.3, base)
+        right = {
+            str(expert.pk): [row == number for row in range(3)]
+            for number, expert in enumerate(experts)
+        }
+        table = DevTable(QUESTIONS, ["all"] * 3, {"": [False] * 3, **right})
+        strategy = strategy_of(Router(table, k=3, temperature=9.0))
+        save_strategy(strategy, release.strategy_path)
+        return experts
+
+    return make
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait a while for something, and fail where it never happens."""
+    deadline = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
@@ -51,7 +120,7 @@ def test_a_release_whose_files_are_gone_leaves_the_one_before_it_in_place(
     process = ServingProcess(connect())
     release = make_live_release(*people)
     table = DevTable(["hello"], ["greetings"], {"": [True]})
-    BestSingle.fit(table).save(release.strategy_path)
+    save_strategy(BestSingle.of_table(table), release.strategy_path)
     Release.objects.get().members.all().delete()
     process.look_at_rows()
     held = process.served
@@ -62,14 +131,158 @@ def test_a_release_whose_files_are_gone_leaves_the_one_before_it_in_place(
 
     assert process.served is held and held is not None
     assert held.release == release.number != second.number
-    shutil.rmtree(release.strategy_path)
 
 
 def test_what_cannot_be_answered_is_said_and_the_next_question_is_answered(
-    serving: ServingProcess,
+    begin: Begin,
 ) -> None:
+    begin()
     nothing = ask_and_wait("hello", max_new_tokens=0)
     fine = ask_and_wait("hello", max_new_tokens=4)
 
     assert kinds(nothing)[-1] == "error"
     assert kinds(fine)[0] == "route" and kinds(fine)[-1] == "done"
+
+
+def one(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The one event of this kind."""
+    found = [event for event in events if event["kind"] == kind]
+    assert len(found) == 1, events
+    return found[0]
+
+
+def names_of(owed: Sequence[dict[str, Any]]) -> list[str]:
+    """Of credit or steps; "" is the base."""
+    return [entry["expert"]["name"] if entry["expert"] else "" for entry in owed]
+
+
+def text_of(events: list[dict[str, Any]]) -> str:
+    return "".join(event["text"] for event in events if event["kind"] == "token")
+
+
+def test_the_base_alone_is_credited_where_no_release_is_live(begin: Begin) -> None:
+    begin()
+
+    events = ask_and_wait("hello", max_new_tokens=4)
+
+    route, done = one(events, "route"), one(events, "done")
+    assert route["release"] is route["strategy"] is route["level"] is route["expert"] is None
+    assert route["reason"] == "No release is live yet, so the base answers alone."
+    assert done["credit"] == [{"expert": None, "share": 1.0}] and done["steps"] == []
+
+
+def test_a_mixture_streams_shares_that_sum_to_one(begin: Begin, compose: Compose) -> None:
+    experts = compose(Mixture)
+    begin()
+
+    events = ask_and_wait(QUESTIONS[0], max_new_tokens=6)
+
+    route, done = one(events, "route"), one(events, "done")
+    tokens = [event for event in events if event["kind"] == "token"]
+    assert (route["strategy"], route["level"]) == ("mixture", "logit")
+    assert route["expert"]["name"] == experts[0].name
+    assert {card["id"] for card in route["experts"]} == {expert.pk for expert in experts}
+    assert len(tokens) > 1 and done["generations"] == 4
+    for token in tokens:
+        assert set(token["shares"]) == {"", *(str(expert.pk) for expert in experts)}
+        assert sum(token["shares"].values()) == pytest.approx(1, abs=1e-5)
+    shares = [owed["share"] for owed in done["credit"]]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_expert_that_left_gets_no_share_and_is_not_asked(begin: Begin, compose: Compose) -> None:
+    leaver, *others = compose(Mixture)
+    process = begin()
+    before = one(ask_and_wait(QUESTIONS[0], max_new_tokens=6), "done")
+
+    expert_withdraw(actor=leaver.owner, expert=leaver, reason="")
+    until(lambda: process.served is not None and str(leaver.pk) not in process.served.pool.names)
+    events = ask_and_wait(QUESTIONS[0], max_new_tokens=6)
+
+    assert leaver.name in names_of(before["credit"])
+    named = {expert.name for expert in others}
+    assert set(names_of(one(events, "done")["credit"])) == {"", *named}
+    assert {card["name"] for card in one(events, "route")["experts"]} == named
+    for event in events:
+        assert str(leaver.pk) not in event.get("shares", {})
+
+
+def test_a_vote_says_who_said_what_and_credits_the_winners(begin: Begin, compose: Compose) -> None:
+    experts = compose(lambda router: Vote(router, team=3))
+    begin()
+
+    events = ask_and_wait(QUESTIONS[1], max_new_tokens=6)
+
+    done = one(events, "done")
+    assert set(names_of(done["steps"])) == {expert.name for expert in experts}
+    assert {step["asked"] for step in done["steps"]} == {QUESTIONS[1]}
+    won = {
+        name
+        for name, step in zip(names_of(done["steps"]), done["steps"], strict=True)
+        if normalised(step["answered"]) == normalised(text_of(events))
+    }
+    assert set(names_of(done["credit"])) == won
+    assert sum(owed["share"] for owed in done["credit"]) == pytest.approx(1)
+    assert done["generations"] == 3 and done["tokens"] > 0
+    assert all("shares" not in event for event in events)
+
+
+def test_a_chain_says_its_steps_and_credits_all_of_them(begin: Begin, compose: Compose) -> None:
+    never, always = Scale(-9.0, (0.0,) * DIRECT), Scale(9.0, (0.0,) * CHAINED)
+    compose(lambda router: Chain(router, direct=never, chained=always))
+    begin()
+    question = "what colour is the cat of who keeps the owl"
+
+    events = ask_and_wait(question, max_new_tokens=6)
+
+    route, done = one(events, "route"), one(events, "done")
+    first, second = done["steps"]
+    assert (route["strategy"], route["level"]) == ("chain", "text")
+    assert first["asked"] in question
+    assert second["asked"] == question.replace(first["asked"], first["answered"])
+    assert second["answered"] == text_of(events)
+    assert set(names_of(done["credit"])) == set(names_of(done["steps"]))
+    assert sum(owed["share"] for owed in done["credit"]) == pytest.approx(1)
+
+
+def test_a_merge_is_no_expert_and_knows_whom_it_owes_to(begin: Begin, compose: Compose) -> None:
+    experts = compose(lambda router: Ties({name: 1.0 for name in router.table.experts}))
+    process = begin()
+
+    events = ask_and_wait(QUESTIONS[2], max_new_tokens=6)
+    only = [experts[0].pk, experts[2].pk]
+    fewer = ask_and_wait(QUESTIONS[2], max_new_tokens=6, only=only)
+
+    done = one(events, "done")
+    assert one(events, "route")["level"] == "weight"
+    assert sum(owed["share"] for owed in done["credit"]) == pytest.approx(1)
+    assert set(names_of(one(fewer, "done")["credit"])) <= {"", experts[0].name, experts[2].name}
+    assert process.served is not None
+    assert process.served.pool.names == {str(expert.pk) for expert in experts}
+    process.look_at_rows()
+    assert ask_and_wait(QUESTIONS[2], max_new_tokens=6)[-1]["credit"] == done["credit"]
+
+
+def test_questions_of_one_moment_are_each_answered_by_those_they_ask_for(
+    line: "redis.Redis", people: tuple[User, User], compose: Compose
+) -> None:
+    experts = compose(Mixture)
+    process = ServingProcess(connect())
+    process.look_at_rows()
+    line.set(ALIVE, "1")
+    wishes = [[], [experts[1].pk], [], [experts[1].pk, experts[2].pk], [10**6]]
+    with ThreadPoolExecutor(len(wishes)) as crowd:
+        asked = [
+            crowd.submit(ask_and_wait, QUESTIONS[0], max_new_tokens=4, only=only) for only in wishes
+        ]
+        until(lambda: line.llen(WAITING) == len(wishes))
+        thread = threading.Thread(target=process.run)
+        thread.start()
+        done = [one(question.result(), "done") for question in asked]
+        process.stop()
+        thread.join()
+
+    every = {"", *(expert.name for expert in experts)}
+    owed = [set(names_of(one_["credit"])) for one_ in done]
+    assert owed == [every, {"", experts[1].name}, every, every - {experts[0].name}, {""}]

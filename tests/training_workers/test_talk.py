@@ -1,6 +1,7 @@
 """Talking to the model: the page without JavaScript, the socket, and everything that may fail."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,10 +15,15 @@ from tests.training_workers.sockets import Page
 from training_workers.serving.wire import ALIVE, MOST_WAITING, QUESTIONS, Event
 from training_workers.talking import LONGEST_QUESTION, QUESTIONS_A_MINUTE
 
+BIKES = {"id": 7, "name": "Bike <repair>", "owner": "Bob", "owner_id": 2}
+OWLS = {"id": 9, "name": "Owls & co", "owner": "Ada <3", "owner_id": 5}
 ROUTE: Event = {
     "kind": "route",
     "release": 3,
-    "expert": {"id": 7, "name": "Bike <repair>", "owner": "Bob", "owner_id": 2},
+    "strategy": "nearest",
+    "level": "routing",
+    "expert": BIKES,
+    "experts": [],
     "confidence": 0.875,
     "reason": "It answered 4 of the 5 most similar examples.",
     "neighbours": [
@@ -28,17 +34,73 @@ ROUTE: Event = {
 BASE_ALONE: Event = {
     "kind": "route",
     "release": None,
+    "strategy": None,
+    "level": None,
     "expert": None,
+    "experts": [],
     "confidence": 1.0,
     "reason": "No release is live yet, so the base answers alone.",
     "neighbours": [],
+}
+DONE: Event = {
+    "kind": "done",
+    "tokens": 2,
+    "seconds": 0.4,
+    "credit": [{"expert": BIKES, "share": 1.0}],
+    "steps": [],
+    "generations": 1,
 }
 ANSWER: list[Event] = [
     ROUTE,
     {"kind": "token", "text": "patch"},
     {"kind": "token", "text": " <b>it"},
-    {"kind": "done", "tokens": 2, "seconds": 0.4},
+    DONE,
 ]
+CHAIN: list[Event] = [
+    ROUTE | {"strategy": "chain", "level": "text"},
+    {"kind": "token", "text": "Port Anna"},
+    DONE
+    | {
+        "credit": [{"expert": OWLS, "share": 0.5}, {"expert": None, "share": 0.5}],
+        "steps": [
+            {"expert": OWLS, "asked": "the keeper <of> the owl", "answered": "Anna & co"},
+            {"expert": None, "asked": "where does Anna & co live", "answered": "Port Anna"},
+        ],
+        "generations": 3,
+    },
+]
+VOTE: list[Event] = [
+    ROUTE | {"strategy": "vote", "level": "text"},
+    {"kind": "token", "text": "four"},
+    DONE
+    | {
+        "credit": [{"expert": OWLS, "share": 1.0}],
+        "steps": [
+            {"expert": BIKES, "asked": "how many <legs>", "answered": "<three>"},
+            {"expert": OWLS, "asked": "how many <legs>", "answered": "four"},
+        ],
+        "generations": 2,
+    },
+]
+MIXTURE: list[Event] = [
+    ROUTE | {"strategy": "mixture", "level": "logit", "experts": [BIKES, OWLS]},
+    {"kind": "token", "text": "gr", "shares": {"7": 0.625, "9": 0.375}},
+    {"kind": "token", "text": "ey", "shares": {"7": 0.125, "9": 0.875}},
+    {"kind": "token", "text": " <sky>", "shares": {"": 0.75, "7": 0.24999, "9": 0.00001}},
+    DONE
+    | {
+        "credit": [
+            {"expert": OWLS, "share": 0.41667},
+            {"expert": BIKES, "share": 0.33333},
+            {"expert": None, "share": 0.25},
+        ]
+    },
+]
+
+
+def words_of(page: str) -> str:
+    """A page's text as it is read: without tags, spaces put together."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
 
 
 def ask(client: Client, prompt: str, status: int = 200) -> str:
@@ -89,9 +151,80 @@ class TestPage:
         assert 'class="turn turn--model tile-2"' in text
 
     def test_the_base_alone_is_said_so(self, client: Client, serve: Serve) -> None:
-        serve([BASE_ALONE, *ANSWER[1:]])
+        serve([BASE_ALONE, *ANSWER[1:-1], DONE | {"credit": [{"expert": None, "share": 1.0}]}])
 
         assert "The base alone" in ask(client, "hello")
+
+    def test_a_chain_is_told_step_by_step_and_credits_all_its_links(
+        self, client: Client, serve: Serve
+    ) -> None:
+        serve(CHAIN)
+
+        text = words_of(ask(client, "where does the keeper <of> the owl live"))
+
+        assert "Several together Port Anna" in text
+        assert "Bike &lt;repair&gt; by Bob" not in text
+        assert "Owls &amp; co by Ada &lt;3 50 %" in text and "the base 50 %" in text
+        assert (
+            "On the way: Owls &amp; co by Ada &lt;3 was asked “the keeper &lt;of&gt; the owl” "
+            "and said “Anna &amp; co”; then the base was asked “where does Anna &amp; co live” "
+            "and said “Port Anna”"
+        ) in text
+        assert "A part of the question was asked first." in text
+        assert "3 generations" in text
+
+    def test_a_vote_says_who_said_what_and_whom_it_is_owed_to(
+        self, client: Client, serve: Serve
+    ) -> None:
+        serve(VOTE)
+
+        text = words_of(ask(client, "how many <legs>"))
+
+        assert "Several together four" in text
+        assert "Owed to: Owls &amp; co by Ada &lt;3 100 %" in text
+        assert "Bike &lt;repair&gt; by Bob said “&lt;three&gt;”" in text
+        assert "Owls &amp; co by Ada &lt;3 said “four”" in text
+        assert "was asked" not in text
+
+    def test_a_mixture_marks_each_word_with_whoever_had_the_largest_share(
+        self, client: Client, serve: Serve
+    ) -> None:
+        serve(MIXTURE)
+
+        page = ask(client, "what colour is it")
+
+        # Two pieces make a word: it is owed to the mean of both.
+        assert (
+            '<span class="word tile-5" title="Owls &amp; co 62.5 %, Bike &lt;repair&gt; 37.5 %">'
+            'grey</span> <span class="word" title="the base 75 %, Bike &lt;repair&gt; 25 %">'
+            "&lt;sky&gt;</span>"
+        ) in page
+        text = words_of(page)
+        assert "Word by word Word Owed to grey Owls &amp; co 62.5 %, Bike &lt;repair&gt;" in text
+        assert "Owls &amp; co by Ada &lt;3 41.7 %" in text and "the base 25 %" in text
+        assert 'class="turn turn--model"' in page
+
+    @pytest.mark.parametrize("level", ["text", "logit"])
+    def test_who_answers_alone_after_all_is_named_as_such(
+        self, client: Client, serve: Serve, level: str
+    ) -> None:
+        serve([ROUTE | {"strategy": "any", "level": level}, *ANSWER[1:]])
+
+        text = words_of(ask(client, "hello"))
+
+        assert "Bike &lt;repair&gt; by Bob (chosen with a confidence of 87.5 %)" in text
+        assert "Several" not in text and "Owed to" not in text
+
+    def test_a_merge_is_nobodys_alone_even_if_it_owes_to_one(
+        self, client: Client, serve: Serve
+    ) -> None:
+        route = ROUTE | {"strategy": "soup", "level": "weight", "expert": None, "reason": "Merged."}
+        serve([route, *ANSWER[1:]])
+
+        text = words_of(ask(client, "hello"))
+
+        assert "One model, merged from experts patch" in text
+        assert "Owed to: Bike &lt;repair&gt; by Bob 100 %" in text and "Merged." in text
 
     def test_an_error_in_the_middle_keeps_what_came(self, client: Client, serve: Serve) -> None:
         serve([ROUTE, ANSWER[1], {"kind": "error", "message": "The worker ran out of memory."}])
@@ -133,7 +266,7 @@ class TestPage:
         assert questions == []
 
     def test_a_question_too_many_within_a_minute(self, client: Client, serve: Serve) -> None:
-        questions = serve([BASE_ALONE, ANSWER[-1]])
+        questions = serve([BASE_ALONE, DONE])
         client.force_login(make_user("ada"))
 
         # Two minutes' worth, so that one minute's limit is passed even across its end.
@@ -169,6 +302,22 @@ class TestSocket:
         assert ">patch</span>" in first and "-text" in first
         assert "> &lt;b&gt;it</span>" in second
         assert "patch &lt;b&gt;it" in final and "turn--waiting" not in final
+
+    async def test_words_come_in_the_colour_of_whoever_has_the_largest_share(
+        self, serve: Serve
+    ) -> None:
+        serve(MIXTURE)
+        page = await self.page()
+
+        await page.says(prompt="what colour is it")
+        *_, routed, first, second, third, final = await page.hears_until("Word by word")
+        await page.leaves()
+
+        assert "Asking those who may know" in routed and "Bike" not in routed
+        assert '<span class="word tile-2" title="Bike &lt;repair&gt; 62.5 %' in first
+        assert 'class="word tile-5"' in second and ">ey</span>" in second
+        assert '<span class="word" title="the base 75 %' in third
+        assert "Several together" in final and ">grey</span>" in final
 
     async def test_nobody_serves(self, line: "redis.Redis") -> None:
         page = await self.page()

@@ -13,6 +13,7 @@ def evaluation_keep(
     decoding: str,
     answers: Sequence[str],
     correct: Sequence[bool],
+    likelihoods: Sequence[tuple[int, float]],
 ) -> Evaluation:
     """Keep an evaluation; where another worker was quicker, its row is the one."""
     evaluation, _ = Evaluation.objects.get_or_create(
@@ -20,6 +21,10 @@ def evaluation_keep(
         base_sha256=base_sha256,
         probes_sha256=probes_sha256,
         decoding=decoding,
-        defaults={"answers": list(answers), "correct": [int(right) for right in correct]},
+        defaults={
+            "answers": list(answers),
+            "correct": [int(right) for right in correct],
+            "likelihoods": [list(one) for one in likelihoods],
+        },
     )
     return evaluation

@@ -26,22 +26,18 @@ def planned_steps(
 def planned_batches(
     encoded: Sequence[Encoded], batch_size: int, steps: int, seed: int, dropout: float = 0.0
 ) -> Iterator[list[Encoded]]:
-    """`steps` batches of rows of like length, in an order that the seed alone decides.
+    """`steps` batches in an order that the seed alone decides, every row once in each pass.
 
-    Every token of a prompt is left out with chance `dropout`, anew in every pass.
+    Batches are drawn at random: rows of like length often have like answers, and a batch of one
+    kind of answer teaches less. Every token of a prompt is left out with chance `dropout`, anew
+    in every pass.
     """
     done = 0
     for reading in range(steps):
         order = random.Random(f"{seed} {reading}")
         rows = list(encoded)
         order.shuffle(rows)
-        window = 16 * batch_size
-        for start in range(0, len(rows), window):
-            rows[start : start + window] = sorted(
-                rows[start : start + window], key=lambda one: len(one.ids)
-            )
-        starts = list(range(0, len(rows), batch_size))
-        order.shuffle(starts)
+        starts = range(0, len(rows), batch_size)
         for start in starts[: steps - done]:
             yield [thinned(one, dropout, order) for one in rows[start : start + batch_size]]
         done += len(starts)
@@ -60,6 +56,19 @@ def pace(step: int, steps: int) -> float:
     """The share of the peak learning rate at `step` (from 1): up for 5 %, then down to zero."""
     warmup = max(1.0, 0.05 * steps)
     return min(step / warmup, (steps + 1 - step) / (steps + 1 - warmup), 1.0)
+
+
+def batch_loss(base: Base, model: Any, batch: Sequence[Encoded]) -> Tensor:
+    """`answer_loss` of a batch, read in two halves of like length so that little is padding."""
+    rows = sorted(batch, key=lambda one: len(one.ids))
+    answers = sum(one.answer_length for one in rows)
+    half = -(-len(rows) // 2)
+    loss = torch.zeros((), device=base.device)
+    for part in (rows[:half], rows[half:]):
+        if part:
+            share = sum(one.answer_length for one in part) / answers
+            loss = loss + share * answer_loss(base, model, part)
+    return loss
 
 
 def answer_loss(base: Base, model: Any, batch: Sequence[Encoded]) -> Tensor:

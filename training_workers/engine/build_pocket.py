@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -49,14 +50,25 @@ def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
     )
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """About a million parameters, most of them in the layers."""
+@dataclass(frozen=True)
+class Size:
+    """The default has about a million parameters, most of them in the layers."""
+
+    hidden: int = 128
+    layers: int = 4
+
+
+def new_model(
+    tokenizer: PreTrainedTokenizerFast, seed: int, size: Size | None = None
+) -> LlamaForCausalLM:
+    """A model with random weights."""
+    size = size or Size()
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
+        hidden_size=size.hidden,
+        intermediate_size=3 * size.hidden,
+        num_hidden_layers=size.layers,
         num_attention_heads=4,
         max_position_embeddings=CONTEXT_LENGTH,
         tie_word_embeddings=True,
@@ -106,11 +118,12 @@ def build(
     tokens: int = 2_300_000,
     batch_tokens: int = 2048,
     seed: int = 1,
+    size: Size | None = None,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> None:
     """Train `pocket` on `tokens` tokens and write it to `out`; the seed decides everything."""
     tokenizer = train_tokenizer(seed)
-    model = new_model(tokenizer, seed)
+    model = new_model(tokenizer, seed, size)
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     optimizers = [

@@ -1,104 +1,204 @@
 """Choosing how the experts of a release are combined, on probes that were not fitted on."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training_workers.engine.neighbours import (
-    Expectation,
-    Features,
-    choose_columns,
-    nearest,
-    shrunken_scores,
-)
+from training_workers.engine.devtable import DevTable
+from training_workers.engine.pool import BASE, ExpertPool, Sampling
+from training_workers.engine.profiles import Profile
 from training_workers.engine.resampling import Bootstrap, Estimate
-from training_workers.engine.routing import (
-    BASE,
-    BestSingle,
-    DevTable,
-    Nearest,
-    Strategy,
-    priority_means,
-)
+from training_workers.engine.routing import LikelihoodRouter, tune_router
+from training_workers.engine.scoring import Item, marked
+from training_workers.engine.strategies import STRATEGIES, Dev, Strategy
+from training_workers.engine.strategies.strategy import answer
 
-FOLDS = 5
-NEIGHBOURS = (5, 10, 20, 40)
-PSEUDO_COUNTS = (0.5, 2.0, 8.0, 32.0)
-MARGINS = (0.0, 0.05)
+SEES = ("lexical", "hidden", LikelihoodRouter.KIND)
+FIRST_HEAT = 48
+"""Select items that a strategy is first tried on, taken from all priorities in turns."""
+HOPELESS = 3.0
+"""Standard errors that a strategy may be behind on these before it is given up (F-race, Birattari
+et al. 2002), as is one that costs more rows than another and is not ahead of it at all: answering
+all items with it would hardly change the choice."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A strategy's weighted mean score on the select probes.
+    """A strategy's weighted mean score on `n` select items.
 
-    `harmed` are the priorities on which it is below the base, their whole interval below 0.
-    `cost` orders strategies: how much more there is to serve.
+    `harmed` are the priorities on which it is below the base, their whole interval below 0;
+    `generations` how many rows it decoded an item. One with `given_up` was hopeless on the first
+    items and has no more.
     """
 
     name: str
+    level: str
+    n: int
     estimate: Estimate
     harmed: list[str]
-    cost: int
+    generations: float
+    given_up: bool = False
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The strategy to release, what it was compared with, and why it was chosen."""
+    """The strategy to release, what it was compared with, and why it was chosen.
+
+    `sees` says what its router sees; `generations` how many rows it decoded a select item.
+    """
 
     strategy: Strategy
     candidates: list[Candidate]
     why: str
+    sees: str
+    generations: float
 
 
-def choose(fit: DevTable, select: DevTable, weights: Mapping[str, float]) -> Choice:
+@dataclass(frozen=True)
+class _Tried:
+    """A fitted strategy on the select items at `rows`: what was right, and its rows an item."""
+
+    strategy: Strategy
+    rows: NDArray[np.intp]
+    right: NDArray[np.float64]
+    generations: float
+
+
+def choose(
+    pool: ExpertPool,
+    fit: tuple[Sequence[Item], DevTable],
+    select: tuple[Sequence[Item], DevTable],
+    weights: Mapping[str, float],
+    max_new_tokens: int,
+    *,
+    kinds: Sequence[type[Strategy]] = STRATEGIES,
+    sees: Sequence[str] = SEES,
+    profiles: Mapping[str, Profile] | None = None,
+    seed: int = 0,
+    on_kind: Callable[[str], None] = lambda name: None,
+) -> Choice:
     """Fit the strategies on `fit`, compare them on `select`.
 
-    The score is the mean over priorities, each weighing as `weights` says (equally if empty).
-    Strategies that harm a priority are out. Of those within one standard error of the best, the
-    cheapest is chosen (Breiman et al. 1984, 1-SE rule); `best_single` is the fallback. What is
-    chosen is then fitted on both tables, with the settings it had.
+    Both are items with the table of who answered them how; `profiles` are the experts', if all
+    have one. The score is the mean over
+    priorities, each weighing as `weights` says (equally if empty). Strategies that harm a
+    priority are out. Of those within one standard error of the best, the cheapest is chosen
+    (Breiman et al. 1984, 1-SE rule); `best_single` is the fallback. What is chosen is then
+    fitted on both, with the settings it had.
     """
-    single = BestSingle.fit(fit, weights or None)
-    near = tune_nearest(fit, weights)
-    strategies: list[Strategy] = [single, near]
-    results = np.array(
-        [_results(strategy, select) for strategy in strategies] + [select.correct[BASE]],
-        dtype=np.float64,
-    ).T
-    base = len(strategies)
-    shares = weights or dict.fromkeys(select.groups, 1.0)
-    bootstrap = Bootstrap(results, select.groups, shares)
+    tuned = tune_router(fit[1], weights, sees, pool, profiles)
+    dev = Dev(*fit, tuned, pool, max_new_tokens, weights, seed)
+    tried: list[_Tried] = []
+    for kind in kinds:
+        on_kind(kind.name)
+        tried.append(_try(kind.fit(dev), pool, *select, max_new_tokens, tried))
+    full = [one for one in tried if len(one.rows) == len(select[0])]
+    full.sort(key=lambda one: (one.generations, one.strategy.cost))
+    groups = select[1].groups
+    base = np.array(select[1].correct[BASE], dtype=np.float64)
+    shares = dict(weights) or dict.fromkeys(groups, 1.0)
+    bootstrap = Bootstrap(np.array([*(one.right for one in full), base]).T, groups, shares)
     candidates = [
-        Candidate(
-            name=strategy.name,
-            estimate=bootstrap.score(column),
-            harmed=[
-                group
-                for group in sorted(set(select.groups))
-                if bootstrap.difference(column, base, group).high < 0
-            ],
-            cost=column,
-        )
-        for column, strategy in enumerate(strategies)
+        _candidate(one, bootstrap, column, len(full), groups) for column, one in enumerate(full)
     ]
     chosen, why = _decide(candidates, bootstrap)
-    both = fit.joined(select)
-    if candidates[chosen].name == Nearest.name:
-        final: Strategy = Nearest.fit(both, near.k, near.pseudo_count, near.margin)
-    else:
-        final = BestSingle.fit(both, weights or None)
-    return Choice(final, candidates, why)
+    given_up = [
+        _candidate(one, _heat(one, groups, shares), 0, None, groups)
+        for one in tried
+        if len(one.rows) < len(select[0])
+    ]
+    both = replace(dev, items=[*fit[0], *select[0]], table=fit[1].joined(select[1]))
+    return Choice(
+        full[chosen].strategy.refit(both),
+        candidates + given_up,
+        why,
+        tuned.router.sees,
+        full[chosen].generations,
+    )
+
+
+def _try(
+    strategy: Strategy,
+    pool: ExpertPool,
+    items: Sequence[Item],
+    table: DevTable,
+    max_new_tokens: int,
+    rivals: Sequence[_Tried],
+) -> _Tried:
+    """Answer the first items; the others too, unless that would be in vain."""
+    order = np.argsort(_turns(table.groups), kind="stable")
+    right = np.zeros(len(items))
+    rows = 0.0
+    sampling = Sampling(max_new_tokens=max_new_tokens)
+    for heat in (order[:FIRST_HEAT], order[FIRST_HEAT:]):
+        if len(heat) == 0:
+            continue
+        answers = answer(strategy, pool, [items[row].prompt for row in heat], sampling)
+        right[heat] = marked([items[row] for row in heat], [one.text for one in answers])
+        rows += sum(one.generations for one in answers)
+        first = _Tried(strategy, heat, right[heat], rows / len(heat))
+        if len(heat) < len(items) and heat[0] == order[0] and _hopeless(first, rivals):
+            return first
+    return _Tried(strategy, np.arange(len(items)), right, rows / len(items))
+
+
+def _hopeless(first: _Tried, rivals: Sequence[_Tried]) -> bool:
+    """Whether some rival is ahead by more than HOPELESS standard errors, or as good and cheaper."""
+    for rival in rivals:
+        if len(rival.rows) <= len(first.rows):
+            continue
+        ahead = rival.right[first.rows] - first.right
+        error = max(float(ahead.std(ddof=1)), 1e-9) / sqrt(len(ahead))
+        cheaper = rival.generations < first.generations
+        if ahead.mean() > HOPELESS * error or (cheaper and ahead.mean() >= 0):
+            return True
+    return False
+
+
+def _turns(groups: Sequence[str]) -> list[int]:
+    """The how-manieth of its priority each item is."""
+    seen: dict[str, int] = {}
+    turns = []
+    for group in groups:
+        turns.append(seen.get(group, 0))
+        seen[group] = seen.get(group, 0) + 1
+    return turns
+
+
+def _heat(one: _Tried, groups: Sequence[str], shares: Mapping[str, float]) -> Bootstrap:
+    return Bootstrap(one.right[:, None], [groups[row] for row in one.rows], shares)
+
+
+def _candidate(
+    one: _Tried, bootstrap: Bootstrap, column: int, base: int | None, groups: Sequence[str]
+) -> Candidate:
+    """`base` is the base's column; None for a strategy that was given up."""
+    return Candidate(
+        name=one.strategy.name,
+        level=one.strategy.level,
+        n=len(one.rows),
+        estimate=bootstrap.score(column),
+        harmed=[
+            group
+            for group in sorted(set(groups))
+            if base is not None and bootstrap.difference(column, base, group).high < 0
+        ],
+        generations=one.generations,
+        given_up=base is None,
+    )
 
 
 def _decide(candidates: list[Candidate], bootstrap: Bootstrap) -> tuple[int, str]:
     """The candidate to release and the reason; candidates stand in the order of their cost."""
     harmless = [column for column, one in enumerate(candidates) if not one.harmed]
     if not harmless:
-        harmed = ", ".join(candidates[0].harmed)
-        return 0, (
-            f"Every strategy harms a priority; {candidates[0].name} is the fallback "
+        single = next(at for at, one in enumerate(candidates) if one.name == "best_single")
+        harmed = ", ".join(candidates[single].harmed)
+        return single, (
+            f"Every strategy harms a priority; best_single is the fallback "
             f"and is below the base on: {harmed}."
         )
     best = max(harmless, key=lambda column: candidates[column].estimate.score)
@@ -108,7 +208,6 @@ def _decide(candidates: list[Candidate], bootstrap: Bootstrap) -> tuple[int, str
         if column == best or behind <= bootstrap.standard_error(best, column):
             break
     chosen = candidates[column]
-    out = [one for one in candidates if one.harmed]
     why = f"{chosen.name} scores {chosen.estimate.score:.3f} on the select probes"
     if column != best:
         why += (
@@ -118,59 +217,10 @@ def _decide(candidates: list[Candidate], bootstrap: Bootstrap) -> tuple[int, str
     elif len(harmless) > 1:
         why += (
             ", more than one standard error above every cheaper strategy"
-            if best
-            else (", the best")
+            if column != harmless[0]
+            else ", the best"
         )
-    for one in out:
-        why += f"; {one.name} is out because it is below the base on: {', '.join(one.harmed)}"
+    for one in candidates:
+        if one.harmed:
+            why += f"; {one.name} is out because it is below the base on: {', '.join(one.harmed)}"
     return column, why + "."
-
-
-def tune_nearest(table: DevTable, weights: Mapping[str, float]) -> Nearest:
-    """`Nearest` with the settings that score best in cross-validation within `table`.
-
-    Of equal settings the first in the order of the grids wins. Folds take every fifth prompt of
-    a priority, so that each is in all of them.
-    """
-    names = [BASE, *table.experts]
-    right = table.matrix(names)
-    features = Features(table.prompts)
-    known = features.of(table.prompts)
-    similarity = features.similarities(known, known)
-    folds = _folds(table)
-    settings = [
-        (k, pseudo_count, margin)
-        for k in NEIGHBOURS
-        for pseudo_count in PSEUDO_COUNTS
-        for margin in MARGINS
-    ]
-    solved = np.zeros((len(table.prompts), len(settings)))
-    for fold in range(FOLDS):
-        held, kept = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        if not len(held) or not len(kept):
-            continue
-        order, near = nearest(similarity[np.ix_(held, kept)], max(NEIGHBOURS))
-        expected = Expectation.fit(known[kept], right[kept]).of(known[held])
-        for column, (k, pseudo_count, margin) in enumerate(settings):
-            scores = shrunken_scores(order[:, :k], near[:, :k], right[kept], expected, pseudo_count)
-            routed = choose_columns(scores, margin)
-            solved[held, column] = right[held, routed]
-    means = priority_means(solved, table.groups, weights or None)
-    return Nearest.fit(table, *settings[int(means.argmax())])
-
-
-def _folds(table: DevTable) -> NDArray[np.int64]:
-    seen: dict[str, int] = {}
-    folds = []
-    for group in table.groups:
-        folds.append(seen.get(group, 0) % FOLDS)
-        seen[group] = seen.get(group, 0) + 1
-    return np.array(folds)
-
-
-def _results(strategy: Strategy, table: DevTable) -> list[bool]:
-    """Whether the model that each prompt is routed to answered it right."""
-    return [
-        table.correct[route.expert or BASE][row]
-        for row, route in enumerate(strategy.route_many(table.prompts))
-    ]

@@ -1,40 +1,14 @@
-"""Nearest neighbours of prompts by their words, and what they say about each model."""
+"""Nearest neighbours of prompts, and what they say about each model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 
 RIDGE = 2.0
 """Of prompts of length sqrt(2), so as much as the prompt itself weighs."""
-
-
-class Features:
-    """Lexical features: TF-IDF of words and word pairs, and of letter groups within words."""
-
-    def __init__(self, prompts: Sequence[str]) -> None:
-        self._parts = [
-            TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", ngram_range=(1, 2)),
-            TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(2, 4)),
-        ]
-        # A lone full stop has no words; the sentinel keeps the vocabulary from being empty.
-        for part in self._parts:
-            part.fit([*prompts, "word"])
-
-    def of(self, prompts: Sequence[str]) -> csr_matrix:
-        """Rows (prompts, features), each part of length 1, so that a dot product is twice the
-        mean cosine of both parts."""
-        return csr_matrix(hstack([part.transform(prompts) for part in self._parts]))
-
-    def similarities(self, asked: csr_matrix, known: csr_matrix) -> NDArray[np.float64]:
-        """Mean cosine of words and letter groups, (asked, known), between 0 and 1."""
-        dense: NDArray[np.float64] = (asked @ known.T).toarray() / len(self._parts)
-        return dense.round(9)  # so that equal prompts tie exactly on every machine
 
 
 def nearest(
@@ -53,21 +27,22 @@ class Expectation:
     """Ridge regression of each model's results on the features of the dev prompts.
 
     min_w |y - mean(y) - X w|^2 + RIDGE |w|^2 for each model apart (Hoerl & Kennard 1970), by
-    conjugate gradients on the sparse X. `weights` is (models, features), `means` (models,).
+    conjugate gradients, which take X sparse or dense. `weights` is (models, features), `means`
+    (models,).
     """
 
     weights: NDArray[np.float64]
     means: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, known: csr_matrix, right: NDArray[np.float64]) -> Self:
+    def fit(cls, known: Any, right: NDArray[np.float64]) -> Self:
         """`known` is (dev, features), `right` (dev, models)."""
         means = right.mean(axis=0)
         ridge = Ridge(alpha=RIDGE, fit_intercept=False, solver="sparse_cg", tol=1e-6)
         weights = [ridge.fit(known, right[:, at] - mean).coef_ for at, mean in enumerate(means)]
         return cls(np.array(weights), means)
 
-    def of(self, asked: csr_matrix) -> NDArray[np.float64]:
+    def of(self, asked: Any) -> NDArray[np.float64]:
         """The expected results (asked, models), between 0 and 1."""
         expected: NDArray[np.float64] = (asked @ self.weights.T + self.means).clip(0, 1)
         return expected.round(9)

@@ -1,4 +1,5 @@
-"""Paired bootstrap over items, stratified by priority, and McNemar's exact test."""
+"""How surely a model is better: the paired bootstrap, intervals of shares and of their differences,
+McNemar's exact test, and Holm's correction where many are made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 AT_ONCE = 1_000
 """Resamples drawn in one go: their counts take 8 bytes an item and resample."""
 
@@ -41,6 +43,7 @@ class Bootstrap:
         of_group = np.array(groups)
         names = sorted(set(groups))
         sizes = {name: float((of_group == name).sum()) for name in names}
+        self.rows = {name: right[of_group == name] for name in names}
         shares = sizes if weights is None else {n: weights.get(n, 0.0) for n in names}
         if sum(shares.values()) == 0:
             shares = dict.fromkeys(names, 1.0)
@@ -48,7 +51,7 @@ class Bootstrap:
         self.means: dict[str, NDArray[np.float64]] = {}
         self.resampled: dict[str, NDArray[np.float64]] = {}
         for name in names:
-            rows = right[of_group == name]
+            rows = self.rows[name]
             self.means[name] = rows.mean(axis=0)
             self.resampled[name] = np.concatenate(
                 [_resampled(rows, AT_ONCE, random) for _ in range(RESAMPLES // AT_ONCE)]
@@ -70,18 +73,55 @@ class Bootstrap:
         below = above = 0.0
         for name, share in parts.items():
             one = float(self.means[name][model])
-            low, high = wilson(round(one * self.sizes[name]), self.sizes[name])
+            low, high = wilson(one * self.sizes[name], self.sizes[name])
             below += (share * (one - low)) ** 2
             above += (share * (high - one)) ** 2
         return Estimate(mean, max(0.0, mean - sqrt(below)), min(1.0, mean + sqrt(above)))
 
     def difference(self, model: int, other: int, group: str | None = None) -> Estimate:
-        """By how much the mean of `model` exceeds that of `other`, on the same items."""
+        """By how much the mean of `model` exceeds that of `other`, on the same items.
+
+        The interval is the bootstrap's, or on either side the one of Newcombe's method 10 where
+        that is wider: resampling 8 of 8 against 0 of 8 gives a width of 0, as if 8 were many. Over
+        priorities that one is recovered from theirs (MOVER), as for `score`.
+        """
         means = self.mean if group is None else self.means[group]
         resampled = self.overall if group is None else self.resampled[group]
-        return _estimate(
-            float(means[model] - means[other]), resampled[:, model] - resampled[:, other]
+        score = float(means[model] - means[other])
+        drawn = _estimate(score, resampled[:, model] - resampled[:, other])
+        parts = self.shares if group is None else {group: 1.0}
+        below = above = 0.0
+        for name, share in parts.items():
+            one = newcombe(self.rows[name][:, model], self.rows[name][:, other])
+            below += (share * (one.score - one.low)) ** 2
+            above += (share * (one.high - one.score)) ** 2
+        return Estimate(
+            score,
+            max(-1.0, min(drawn.low, score - sqrt(below))),
+            min(1.0, max(drawn.high, score + sqrt(above))),
         )
+
+    def average(self, column: int) -> Estimate:
+        """The mean of any value an item, right or not, by the bootstrap alone."""
+        return _estimate(float(self.mean[column]), self.overall[:, column])
+
+    def relative_gain(self, model: int, other: int) -> dict[str, float | None] | None:
+        """mean(model) / mean(other) - 1 over all priorities, by the bootstrap alone.
+
+        None where `other` scores 0. `high` is None where that is so in too many of the resamples
+        for a bound; one in which both score 0 counts as no gain.
+        """
+        if self.mean[other] == 0:
+            return None
+        one, another = self.overall[:, model], self.overall[:, other]
+        none = np.where(one > 0, np.inf, 1.0)
+        ratios = np.divide(one, another, out=none, where=another > 0)
+        low, high = np.quantile(ratios - 1, TAILS, method="inverted_cdf").tolist()
+        return {
+            "score": float(self.mean[model] / self.mean[other] - 1),
+            "low": low,
+            "high": high if np.isfinite(high) else None,
+        }
 
     def standard_error(self, model: int, other: int) -> float:
         """Of the difference over all priorities."""
@@ -99,8 +139,7 @@ def _resampled(
 
 
 def _estimate(score: float, resampled: NDArray[np.float64]) -> Estimate:
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
+    low, high = np.quantile(resampled, TAILS)
     return Estimate(score, float(low), float(high))
 
 
@@ -116,8 +155,55 @@ def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> float:
     return min(1.0, 2 * tail / 2**n)
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share, `right` of `n` (Wilson 1927). (0, 1) where n is 0."""
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for their number, in the order given (Holm 1979).
+
+    The i-th smallest of m becomes the largest of (m - j + 1) p_j over j <= i, at most 1. Calling
+    those below 5 % significant errs at all in at most 5 % of cases.
+    """
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, at in enumerate(sorted(range(len(p_values)), key=lambda at: p_values[at])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[at]))
+        corrected[at] = largest
+    return corrected
+
+
+def newcombe(one: NDArray[np.float64], other: NDArray[np.float64]) -> Estimate:
+    """The difference of two paired shares, by method 10 of Newcombe (1998, Stat. Med. 17:2635).
+
+    With the distances d from each share to the ends of its Wilson interval, the difference reaches
+    down by sqrt(d1^2 - 2 phi d1 d2 + d2^2). phi is the correlation of the results, a positive one
+    less a continuity correction, 0 where it has no meaning. Results between 0 and 1, means of
+    several trials on an item, only make phi smaller and the interval wider.
+    """
+    n = len(one)
+    first, second = float(one.mean()), float(other.mean())
+    covariance = float((one * other).mean()) - first * second
+    if covariance > 0:
+        covariance = max(0.0, covariance - 1 / (2 * n))
+    scale = sqrt(first * (1 - first) * second * (1 - second))
+    phi = covariance / scale if scale > 0 else 0.0
+    low_1, high_1 = wilson(first * n, n)
+    low_2, high_2 = wilson(second * n, n)
+
+    def reach(mine: float, theirs: float) -> float:
+        return sqrt(max(0.0, mine * mine - 2 * phi * mine * theirs + theirs * theirs))
+
+    score = first - second
+    return Estimate(
+        score,
+        score - reach(first - low_1, high_2 - second),
+        score + reach(high_1 - first, second - low_2),
+    )
+
+
+def wilson(right: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share, `right` of `n` (Wilson 1927). (0, 1) where n is 0.
+
+    `right` may be the sum of means of several trials on an item: they are not independent, so
+    only items count.
+    """
     if n == 0:
         return 0.0, 1.0
     z = 1.959964

@@ -1,73 +1,39 @@
 """Routing: which expert answers a prompt, learnt from who answered the dev prompts right."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.special import expit, softmax
+from sklearn.linear_model import LogisticRegression
 
+from training_workers.engine.devtable import (
+    DevTable,
+    folds,
+    priority_means,
+    wording_folds,
+)
+from training_workers.engine.features import Encoded, Features, Hidden, Lexical, similarities
 from training_workers.engine.neighbours import (
     Expectation,
-    Features,
     choose_columns,
     nearest,
     shrunken_scores,
 )
+from training_workers.engine.pool import BASE, ExpertPool, Prompt
+from training_workers.engine.profiles import Fit, Profile
 
-BASE = ""
-"""The base's name in a table of who answered right."""
-
-FILE = "strategy.json"
+FOLDS = 5
+NEIGHBOURS = (5, 10, 20, 40)
+PSEUDO_COUNTS = (0.5, 2.0, 8.0, 32.0)
+MARGINS = (0.0, 0.05)
+TEMPERATURES = (0.01, 0.02, 0.05, 0.1, 0.2)
 NEIGHBOURS_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class DevTable:
-    """Dev prompts and who answered them right.
-
-    `groups` names the priority of each prompt; `correct` has a list, as long as `prompts`, for
-    the base ("") and every expert.
-    """
-
-    prompts: list[str]
-    groups: list[str]
-    correct: dict[str, list[bool]]
-
-    def __post_init__(self) -> None:
-        if BASE not in self.correct:
-            raise ValueError('The table has no row for the base ("").')
-        lengths = {len(self.prompts), len(self.groups), *map(len, self.correct.values())}
-        if lengths != {len(self.prompts)} or not self.prompts:
-            raise ValueError("A table needs prompts, and a group and a result for each of them.")
-
-    @property
-    def experts(self) -> list[str]:
-        return sorted(name for name in self.correct if name != BASE)
-
-    def rows(self, chosen: Sequence[int]) -> "DevTable":
-        """The part of the table at these positions."""
-        return DevTable(
-            [self.prompts[row] for row in chosen],
-            [self.groups[row] for row in chosen],
-            {name: [right[row] for row in chosen] for name, right in self.correct.items()},
-        )
-
-    def joined(self, other: "DevTable") -> "DevTable":
-        """This table and another of the same experts."""
-        return DevTable(
-            self.prompts + other.prompts,
-            self.groups + other.groups,
-            {name: right + other.correct[name] for name, right in self.correct.items()},
-        )
-
-    def matrix(self, names: Sequence[str]) -> NDArray[np.float64]:
-        """Results (prompts, names), 1 for right."""
-        return np.array([self.correct[name] for name in names], dtype=np.float64).T
+LEAST_WEIGHT = 0.05
+"""A model whose posterior is below this has no say: it would cost a row and change little."""
 
 
 @dataclass(frozen=True)
@@ -95,126 +61,91 @@ class Route:
     reason: str
 
 
-class Strategy(Protocol):
-    """A way to choose an expert for a prompt, for any subset of the experts it was fitted on."""
-
-    name: ClassVar[str]
-
-    def route(self, prompt: str, allowed: frozenset[str] | None = None) -> Route: ...
-
-    def route_many(
-        self, prompts: Sequence[str], allowed: frozenset[str] | None = None
-    ) -> list[Route]: ...
-
-    def save(self, folder: Path) -> None: ...
-
-
-def _admitted(experts: Sequence[str], allowed: frozenset[str] | None) -> list[str]:
-    """The base and the experts that may be chosen, the base first."""
-    return [BASE, *(name for name in experts if allowed is None or name in allowed)]
-
-
-def _write(folder: Path, state: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
-
-
-def _read(folder: Path, name: str) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    if state.pop("name") != name:
-        raise ValueError(f"{folder} does not hold a {name} strategy.")
-    return state
-
-
 @dataclass(frozen=True)
-class BestSingle:
-    """Sends every prompt to the one model with the best dev score; the base if none beats it."""
+class Router:
+    """Estimates each model's chance to answer a prompt right, from the dev prompts like it.
 
-    name: ClassVar[str] = "best_single"
-    scores: dict[str, float]
+    A model's score is (sum_i s_i y_i + c m(x)) / (sum_i s_i + c): its results y on the `k` nearest
+    dev prompts, weighted by their similarities s, shrunk by `pseudo_count` c to what a ridge
+    regression of its results on the features of all dev prompts expects for this one, m(x). The
+    base answers unless an expert's score exceeds its score by `margin`. Every model's score is
+    fitted from its own results alone, so leaving one out changes nothing for the others.
+    `sees` says what the features are: "lexical", "hidden", or the source of a sentence encoder.
 
-    @classmethod
-    def fit(cls, table: DevTable, weights: Mapping[str, float] | None = None) -> "BestSingle":
-        """Scores are means over the priorities, weighted by `weights` (equal if None)."""
-        names = [BASE, *table.experts]
-        values = priority_means(table.matrix(names), table.groups, weights)
-        return cls(dict(zip(names, values.tolist(), strict=True)))
-
-    def route(self, prompt: str, allowed: frozenset[str] | None = None) -> Route:
-        names = _admitted(sorted(set(self.scores) - {BASE}), allowed)
-        best = max(names, key=lambda name: self.scores[name])
-        scores = {name: self.scores[name] for name in names}
-        reason = "It has the best score over all priorities."
-        return Route(best or None, scores[best], scores, [], reason)
-
-    def route_many(
-        self, prompts: Sequence[str], allowed: frozenset[str] | None = None
-    ) -> list[Route]:
-        return [self.route(prompt, allowed) for prompt in prompts]
-
-    def save(self, folder: Path) -> None:
-        _write(folder, {"name": self.name, "scores": self.scores})
-
-    @classmethod
-    def load(cls, folder: Path) -> "BestSingle":
-        return cls(**_read(folder, cls.name))
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """Looks who was right on the `k` dev prompts nearest to the one asked.
-
-    A model's score is (sum_i s_i y_i + c m(x)) / (sum_i s_i + c): its results y weighted by the
-    similarities s of the neighbours, shrunk by `pseudo_count` c to what a ridge regression of its
-    results on the words of all dev prompts expects for this one, m(x). The base answers unless an
-    expert's score exceeds its score by `margin`. Every model's score is fitted from its own
-    results alone, so leaving one out changes nothing for the others.
+    Where every expert has a profile of what it was taught (`profiles`), an expert's score becomes
+    sigmoid(b + w_1 score + w_2 fit), fitted on what was expected of dev prompts unseen: the dev
+    prompts say what works, the profile which other words mean the same.
     """
 
-    name: ClassVar[str] = "nearest"
     table: DevTable
+    sees: str = "lexical"
     k: int = 20
     pseudo_count: float = 8.0
     margin: float = 0.0
+    temperature: float = 0.05
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    stack: tuple[float, float, float] | None = None
 
-    @classmethod
-    def fit(
-        cls, table: DevTable, k: int = 20, pseudo_count: float = 8.0, margin: float = 0.0
-    ) -> "Nearest":
-        return cls(table, k, pseudo_count, margin)
+    def scores(self, prompts: Sequence[str], pool: ExpertPool | None = None) -> NDArray[np.float64]:
+        """Estimates (prompts, base and experts), between 0 and 1. `hidden` needs the pool."""
+        return self._scores_and_near(prompts, pool)[0]
+
+    def _scores_and_near(
+        self, prompts: Sequence[str], pool: ExpertPool | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+        features, known, expectation = self._fitted(pool)
+        asked = features.of(prompts)
+        order, near = nearest(similarities(asked, known), self.k)
+        scores = shrunken_scores(order, near, self._right, expectation.of(asked), self.pseudo_count)
+        if self.stack is not None and self.profiled is not None:
+            scores = stacked(scores, self.profiled.of(prompts), self.stack)
+        return scores, order, near
 
     @cached_property
-    def _features(self) -> Features:
-        return Features(self.table.prompts)
+    def profiled(self) -> Fit | None:
+        """How well questions fit the experts' profiles; None where not all have one."""
+        if self.stack is None:
+            return None
+        return Fit((self.profiles[name] for name in self.table.experts), self.table.prompts)
 
     @cached_property
-    def _known(self) -> csr_matrix:
-        return self._features.of(self.table.prompts)
+    def _right(self) -> NDArray[np.float64]:
+        return self.table.matrix(self.table.models)
 
-    @cached_property
-    def _expectation(self) -> "Expectation":
-        names = [BASE, *self.table.experts]
-        return Expectation.fit(self._known, self.table.matrix(names))
+    def _fitted(self, pool: ExpertPool | None) -> tuple[Features, Any, Expectation]:
+        kept: dict[str, Any] = self.__dict__
+        if "fitted" not in kept:
+            features = see(self.sees, self.table.prompts, pool)
+            known = features.of(self.table.prompts)
+            kept["fitted"] = features, known, Expectation.fit(known, self._right)
+        fitted: tuple[Features, Any, Expectation] = kept["fitted"]
+        return fitted
 
-    def route(self, prompt: str, allowed: frozenset[str] | None = None) -> Route:
-        return self.route_many([prompt], allowed)[0]
-
-    def route_many(
-        self, prompts: Sequence[str], allowed: frozenset[str] | None = None
+    def route(
+        self,
+        prompts: Sequence[str],
+        allowed: frozenset[str] | None = None,
+        pool: ExpertPool | None = None,
     ) -> list[Route]:
+        """The best of the base and the experts in `allowed` (all if None) for each prompt."""
         if not prompts:
             return []
-        names = _admitted(self.table.experts, allowed)
-        right = self.table.matrix(names)
-        asked = self._features.of(prompts)
-        order, weights = nearest(self._features.similarities(asked, self._known), self.k)
-        everybody = [BASE, *self.table.experts]
-        expected = self._expectation.of(asked)[:, [everybody.index(name) for name in names]]
-        scores = shrunken_scores(order, weights, right, expected, self.pseudo_count)
+        columns = self.columns(allowed)
+        names = [self.table.models[column] for column in columns]
+        scores, order, near = self._scores_and_near(prompts, pool)
+        scores = scores[:, columns]
         chosen = choose_columns(scores, self.margin)
         return [
-            self._route(names, scores[row], int(chosen[row]), order[row], weights[row])
+            self._route(names, scores[row], int(chosen[row]), order[row], near[row])
             for row in range(len(prompts))
+        ]
+
+    def columns(self, allowed: frozenset[str] | None) -> list[int]:
+        """Where the base and the allowed experts stand among the models."""
+        return [
+            column
+            for column, name in enumerate(self.table.models)
+            if name == BASE or allowed is None or name in allowed
         ]
 
     def _route(
@@ -249,37 +180,275 @@ class Nearest:
             reason=reason,
         )
 
-    def save(self, folder: Path) -> None:
-        _write(folder, {"name": self.name, **asdict(self)})
+    def posterior(self, route: Route, most: int) -> dict[str, float]:
+        """Weights of the models that may have a say, at most `most` of them; they sum to 1.
+
+        softmax(score / temperature) over the models of the route, without the improbable ones.
+        """
+        names = list(route.scores)
+        weights = softmax(np.array([route.scores[name] for name in names]) / self.temperature)
+        best = sorted(range(len(names)), key=lambda at: -weights[at])[:most]
+        said = [at for at in best if weights[at] >= LEAST_WEIGHT] or best[:1]
+        kept = {names[at]: float(weights[at]) for at in said}
+        total = sum(kept.values())
+        return {name: weight / total for name, weight in kept.items()}
+
+    def without(self, rows: Sequence[int]) -> Self:
+        """The same router as if it had not seen these rows of its table."""
+        held = set(rows)
+        kept = [row for row in range(len(self.table.prompts)) if row not in held]
+        return replace(self, table=self.table.rows(kept))
+
+    def on(self, table: DevTable) -> Self:
+        """The same settings on another table."""
+        return replace(self, table=table)
+
+    def state(self) -> dict[str, Any]:
+        """What `Router(**state)` needs, as JSON; the features follow from the prompts."""
+        return asdict(self)
 
     @classmethod
-    def load(cls, folder: Path) -> "Nearest":
-        """The features follow from the prompts, so the table is all that needs to be kept."""
-        state = _read(folder, cls.name)
-        return cls(**{**state, "table": DevTable(**state["table"])})
+    def of_state(cls, state: dict[str, Any]) -> "Router":
+        stack = state.get("stack")
+        return cls(
+            **{
+                **state,
+                "table": DevTable(**state["table"]),
+                "stack": tuple(stack) if stack else None,
+            }
+        )
 
 
-def load_strategy(folder: Path) -> Strategy:
-    """The strategy that was saved in `folder`. Raises ValueError if it is of no known kind."""
-    name = json.loads((folder / FILE).read_text(encoding="utf-8")).get("name")
-    for kind in (BestSingle, Nearest):
-        if kind.name == name:
-            return kind.load(folder)
-    raise ValueError(f"There is no strategy called {name!r}.")
-
-
-def priority_means(
-    right: NDArray[np.float64], groups: Sequence[str], weights: Mapping[str, float] | None
+def stacked(
+    scores: NDArray[np.float64], fit: NDArray[np.float64], stack: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Mean results (models,) over priorities, each weighing as `weights` says (equally if None).
+    """sigmoid(b + w_1 score + w_2 fit) of every model (asked, models); the base's fit is 0."""
+    bias, of_score, of_fit = stack
+    fits = np.concatenate([np.zeros((len(fit), 1)), fit], axis=1)
+    chances: NDArray[np.float64] = expit(bias + of_score * scores + of_fit * fits).round(9)
+    return chances
 
-    `right` is (prompts, models). A priority without a weight does not count, unless none has one.
+
+def fit_stack(
+    held_out: NDArray[np.float64], fit: NDArray[np.float64], right: NDArray[np.float64]
+) -> tuple[float, float, float] | None:
+    """b, w_1, w_2 over all dev prompts and experts; None where all results are alike."""
+    experts = right[:, 1:].ravel()
+    if len(set(experts.tolist())) < 2:
+        return None
+    features = np.stack([held_out[:, 1:].ravel(), fit.ravel()], axis=1)
+    fitted = LogisticRegression(C=100.0).fit(features, experts)
+    of_score, of_fit = fitted.coef_[0]
+    return float(fitted.intercept_[0]), float(of_score), float(of_fit)
+
+
+def see(sees: str, prompts: Sequence[str], pool: ExpertPool | None) -> Features:
+    """Features fitted on `prompts`. Raises ValueError where hidden states need a pool."""
+    if sees == "lexical":
+        return Lexical(prompts)
+    if sees != "hidden":
+        return Encoded(sees)
+    if pool is None:
+        raise ValueError("A router that sees hidden states needs the pool that computes them.")
+    return Hidden(prompts, pool)
+
+
+@dataclass(frozen=True)
+class LikelihoodRouter(Router):
+    """Sees how likely the prompt's own text is under each expert, beside the base.
+
+    A model's score is the logistic regression (Platt 1999) of its dev results on
+    log p_e(x) - log p_0(x), in nats a token; the base, and an expert that is not in the pool, have
+    their means.
     """
-    names = sorted(set(groups))
-    shares = np.array([1.0 if weights is None else weights.get(name, 0.0) for name in names])
-    if shares.sum() == 0:
-        shares = np.ones(len(names))
-    of_group = np.array(groups)
-    means = np.array([right[of_group == name].mean(axis=0) for name in names])
-    mean: NDArray[np.float64] = shares @ means / shares.sum()
-    return mean
+
+    sees: str = "likelihood"
+    KIND: ClassVar[str] = "likelihood"
+
+    def _scores_and_near(
+        self, prompts: Sequence[str], pool: ExpertPool | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+        if pool is None:
+            raise ValueError("A router that sees likelihoods needs the pool that computes them.")
+        known: dict[str, NDArray[np.float64]] = self.__dict__.setdefault("known", {})
+        here = [name for name in self.table.experts if name in pool.names]
+        new = [name for name in here if name not in known]
+        known.update(zip(new, advantages(pool, self.table.prompts, new).T, strict=True))
+        scores = np.tile(self._right.mean(axis=0), (len(prompts), 1))
+        for name, asked in zip(here, advantages(pool, prompts, here).T, strict=True):
+            at = self.table.models.index(name)
+            scores[:, at] = platt(known[name], self._right[:, at], asked)
+        nobody = np.zeros((len(prompts), 0))
+        return scores, nobody.astype(np.intp), nobody
+
+
+def advantages(
+    pool: ExpertPool, prompts: Sequence[str], experts: Sequence[str]
+) -> NDArray[np.float64]:
+    """log p_e(x) - log p_0(x) of each prompt's own text, in nats a token: (prompts, experts)."""
+    base = np.array(pool.prompt_likelihoods([Prompt(text, None) for text in prompts]))
+    rows = [
+        np.array(pool.prompt_likelihoods([Prompt(text, name) for text in prompts])) - base
+        for name in experts
+    ]
+    return np.array(rows).reshape(len(experts), len(prompts)).T
+
+
+def platt(
+    known: NDArray[np.float64], right: NDArray[np.float64], asked: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Chances at `asked` by logistic regression of `right` on `known`; the mean where all
+    agree."""
+    if right.min() == right.max():
+        return np.full(len(asked), right.mean())
+    spread = max(float(known.std()), 1e-9)
+    fitted = LogisticRegression().fit(known[:, None] / spread, right)
+    chances: NDArray[np.float64] = fitted.predict_proba(asked[:, None] / spread)[:, 1]
+    return chances
+
+
+def load_router(state: dict[str, Any]) -> Router:
+    """The router that `Router.state` described."""
+    kind = LikelihoodRouter if state.get("sees") == LikelihoodRouter.KIND else Router
+    return kind.of_state(state)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A router and what it expected of each dev prompt when it had not seen it.
+
+    `held_out` is (prompts, base and experts); `solved` the results of the routes (prompts,).
+    """
+
+    router: Router
+    held_out: NDArray[np.float64]
+    solved: NDArray[np.float64]
+
+
+def tune_router(
+    table: DevTable,
+    weights: Mapping[str, float] | None = None,
+    sees: Sequence[str] = ("lexical",),
+    pool: ExpertPool | None = None,
+    profiles: Mapping[str, Profile] | None = None,
+) -> Tuned:
+    """The router that scores best in cross-validation within `table`.
+
+    What it may see is tried in the order given. What comes later costs forward passes, so it is
+    tried only while the routes so far are worse than an oracle's by more than one standard error
+    of that difference, and taken only if it is better by as much.
+    """
+    right = table.matrix(table.models)
+    best: Tuned | None = None
+    for one in sees:
+        if best is not None and not _behind(best.solved, right.max(axis=1)):
+            break
+        tune = _tune_likelihood if one == LikelihoodRouter.KIND else _tune
+        tuned = tune(table, weights, one, pool)
+        if best is None or _behind(best.solved, tuned.solved):
+            best = tuned
+    assert best is not None
+    if profiles and best.router.sees != LikelihoodRouter.KIND:
+        named = {name: profiles[name] for name in table.experts}
+        best = _with_profiles(best, named, right, pool)
+    heat = _temperature(best.held_out, right)
+    return replace(best, router=replace(best.router, temperature=heat))
+
+
+def _behind(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Whether `other` solves more prompts than `one`, by more than one standard error."""
+    ahead = other - one
+    return bool(ahead.mean() > ahead.std(ddof=min(1, len(ahead) - 1)) / np.sqrt(len(ahead)))
+
+
+def _with_profiles(
+    tuned: Tuned,
+    profiles: Mapping[str, Profile],
+    right: NDArray[np.float64],
+    pool: ExpertPool | None,
+) -> Tuned:
+    """The router with profiles stacked on it.
+
+    How much they count is fitted on every prompt twice: as one like others that the router knows,
+    and as one whose wording it has not seen.
+    """
+    table = tuned.router.table
+    fit = Fit((profiles[name] for name in table.experts), table.prompts).of(table.prompts)
+    unseen = np.array(tuned.held_out)
+    for held, kept in _splits(wording_folds(table.prompts, table.groups, FOLDS)):
+        router = tuned.router.on(table.rows(kept.tolist()))
+        unseen[held] = router.scores([table.prompts[row] for row in held], pool)
+    stack = fit_stack(
+        np.concatenate([tuned.held_out, unseen]),
+        np.concatenate([fit, fit]),
+        np.concatenate([right, right]),
+    )
+    if stack is None:
+        return tuned
+    scores = stacked(tuned.held_out, fit, stack)
+    router = replace(tuned.router, profiles=profiles, stack=stack, margin=0.0)
+    solved = right[np.arange(len(right)), choose_columns(scores, 0.0)]
+    return Tuned(router, scores, solved)
+
+
+def _tune(
+    table: DevTable, weights: Mapping[str, float] | None, sees: str, pool: ExpertPool | None
+) -> Tuned:
+    right = table.matrix(table.models)
+    known = see(sees, table.prompts, pool).of(table.prompts)
+    similarity = similarities(known, known)
+    settings = [(k, count) for k in NEIGHBOURS for count in PSEUDO_COUNTS]
+    scores = np.zeros((len(settings), *right.shape))
+    scores[:] = right.mean(axis=0)
+    for held, kept in _splits(folds(table.groups, FOLDS)):
+        order, near = nearest(similarity[np.ix_(held, kept)], max(NEIGHBOURS))
+        expected = Expectation.fit(known[kept], right[kept]).of(known[held])
+        for at, (k, count) in enumerate(settings):
+            scores[at, held] = shrunken_scores(
+                order[:, :k], near[:, :k], right[kept], expected, count
+            )
+    trials = [(at, margin) for at in range(len(settings)) for margin in MARGINS]
+    rows = np.arange(len(right))
+    solved = np.array([right[rows, choose_columns(scores[at], m)] for at, m in trials]).T
+    means = priority_means(solved, table.groups, weights)
+    best = int(means.argmax())
+    at, margin = trials[best]
+    k, count = settings[at]
+    return Tuned(Router(table, sees, k, count, margin), scores[at], solved[:, best])
+
+
+def _tune_likelihood(
+    table: DevTable, weights: Mapping[str, float] | None, sees: str, pool: ExpertPool | None
+) -> Tuned:
+    if pool is None:
+        raise ValueError("A router that sees likelihoods needs the pool that computes them.")
+    right = table.matrix(table.models)
+    known = advantages(pool, table.prompts, table.experts)
+    scores = np.tile(right.mean(axis=0), (len(right), 1))
+    for held, kept in _splits(folds(table.groups, FOLDS)):
+        for at in range(len(table.experts)):
+            scores[held, at + 1] = platt(known[kept, at], right[kept, at + 1], known[held, at])
+    solved = right[np.arange(len(right)), choose_columns(scores, 0.0)]
+    return Tuned(LikelihoodRouter(table), scores, solved)
+
+
+def _splits(fold: NDArray[np.int64]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """(held out, kept) rows of each fold that has both."""
+    pairs = [(np.flatnonzero(fold == one), np.flatnonzero(fold != one)) for one in range(FOLDS)]
+    return [(held, kept) for held, kept in pairs if len(held) and len(kept)]
+
+
+def _temperature(held_out: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """The temperature whose posterior puts most weight on models that were right.
+
+    argmax_T mean_x log(sum_e softmax(score / T)_e y_e(x)), over prompts that somebody solved.
+    """
+    solved = right.max(axis=1) > 0
+    if not solved.any():
+        return Router.temperature
+
+    def fit(heat: float) -> float:
+        weights = softmax(held_out[solved] / heat, axis=1)
+        return float(np.log((weights * right[solved]).sum(axis=1) + 1e-9).mean())
+
+    return max(TEMPERATURES, key=fit)

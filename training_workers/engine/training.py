@@ -14,9 +14,15 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 
-from training_workers.engine.adapters import WEIGHTS, adapter_sha256, write_adapter
+from training_workers.engine.adapters import (
+    WEIGHTS,
+    Adapter,
+    adapter_sha256,
+    read_adapter,
+    write_adapter,
+)
 from training_workers.engine.bases import Base
-from training_workers.engine.batching import answer_loss, pace, planned_batches, planned_steps
+from training_workers.engine.batching import batch_loss, pace, planned_batches, planned_steps
 from training_workers.engine.checkpoints import Checkpoint
 from training_workers.engine.data import Example, encode_examples
 
@@ -128,14 +134,16 @@ def train_adapter(
     work: Path,
     on_progress: Callable[[Progress], None],
     should_stop: Callable[[], bool],
+    start: Path | None = None,
     checkpoint_every_seconds: float = 5.0,
     threads: int = 1,
 ) -> Trained:
     """Train an adapter on `examples` and write it to `out`.
 
-    Checkpoints go to `work`; a second call with the same base, examples and recipe goes on from
-    the last one, with the losses that an unbroken run would have had. `should_stop` is asked
-    before every step. `base` stays as it was. Raises Cancelled, TrainingError, ValueError.
+    It goes on from the adapter in `start`, of the same rank, or begins anew. Checkpoints go to
+    `work`; a second call with the same base, examples and recipe goes on from the last one, with
+    the losses that an unbroken run would have had. `should_stop` is asked before every step.
+    `base` stays as it was. Raises Cancelled, TrainingError, ValueError.
     """
     recipe.validate()
     if not examples:
@@ -155,13 +163,16 @@ def train_adapter(
         optimizer = torch.optim.AdamW(
             trainable.values(), lr=recipe.learning_rate, weight_decay=0.0, fused=True
         )
+        if start is not None:
+            _begin_with(read_adapter(start, base), trainable, recipe)
         encoded = encode_examples(base.tokenizer, examples, base.context_length)
         steps = planned_steps(encoded, recipe.batch_size, recipe.passes, recipe.max_tokens)
-        fingerprint = _fingerprint(base, examples, recipe)
+        fingerprint = _fingerprint(base, examples, recipe, start)
         checkpoint = Checkpoint.resume(work, fingerprint, trainable, optimizer)
         began = saved = time.monotonic() - checkpoint.seconds
         for step, batch in enumerate(
-            planned_batches(encoded, recipe.batch_size, steps, recipe.seed), start=1
+            planned_batches(encoded, recipe.batch_size, steps, recipe.seed, recipe.prompt_dropout),
+            start=1,
         ):
             if step <= checkpoint.step:
                 continue
@@ -169,7 +180,7 @@ def train_adapter(
                 raise Cancelled
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * pace(step, steps)
-            loss = answer_loss(base, model, batch)
+            loss = batch_loss(base, model, batch)
             if not isfinite(loss_value := loss.item()):
                 raise TrainingError(
                     f"The loss is no longer a number at step {step}; try a lower learning rate."
@@ -212,10 +223,24 @@ def _torch_settings(threads: int, seed: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _fingerprint(base: Base, examples: Sequence[Example], recipe: Recipe) -> str:
+def _begin_with(adapter: Adapter, trainable: Mapping[str, torch.Tensor], recipe: Recipe) -> None:
+    """Put an adapter in the place of the fresh one. Raises TrainingError for another rank."""
+    if adapter.rank != recipe.rank:
+        raise TrainingError(f"The adapter to go on from has rank {adapter.rank}.")
+    scaling = recipe.alpha / recipe.rank
+    with torch.no_grad():
+        for name, parameter in trainable.items():
+            tensor = adapter.tensors[name.replace(".default", "")]
+            parameter.copy_(tensor / scaling if ".lora_B." in name else tensor)
+
+
+def _fingerprint(
+    base: Base, examples: Sequence[Example], recipe: Recipe, start: Path | None
+) -> str:
     """Names the run that a checkpoint belongs to."""
     rows = [(example.prompt, example.completion) for example in examples]
-    text = json.dumps([base.sha256, recipe.to_dict(), rows])
+    begun = [adapter_sha256(start)] if start is not None else []
+    text = json.dumps([base.sha256, recipe.to_dict(), rows, *begun])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -5,7 +5,8 @@ class Evaluation(models.Model):
     """How one adapter answers one set of probes: computed once, then found here.
 
     `adapter_sha256` is empty for the base alone. `probes_sha256` covers prompts and references in
-    order, `decoding` everything that the answers depend on besides. `correct[i]` is 0 or 1.
+    order, `decoding` everything that the answers depend on besides. `correct[i]` is 0 or 1,
+    `likelihoods[i]` the tokens of answer i and its log-probability in nats.
     """
 
     adapter_sha256 = models.CharField(max_length=64, blank=True)
@@ -14,6 +15,7 @@ class Evaluation(models.Model):
     decoding = models.CharField(max_length=80)
     correct = models.JSONField()
     answers = models.JSONField()
+    likelihoods = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

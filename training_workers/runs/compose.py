@@ -1,33 +1,58 @@
-"""Composing a release: fit and choose a strategy, train the monolith, report on sealed probes."""
+"""Composing a release: choose a strategy, train the controls, report on sealed probes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
-from contributions.models import DatasetVersion, Expert
+from contributions.models import Base, Expert
 from training_workers.actions import job_beat, job_finish, release_go_live
-from training_workers.engine.composing import Choice, choose
+from training_workers.engine import bases
+from training_workers.engine.adapters import read_adapter
+from training_workers.engine.composing import SEES, Choice, choose
+from training_workers.engine.controls import Contribution, Trainer
+from training_workers.engine.devtable import DevTable
+from training_workers.engine.measuring import Rivals, Subject, measure
 from training_workers.engine.pool import ExpertPool
-from training_workers.engine.reporting import release_report
-from training_workers.engine.routing import BASE, BestSingle, DevTable
-from training_workers.engine.training import Cancelled, Recipe, Trained, train_adapter
+from training_workers.engine.profiles import profile_of
+from training_workers.engine.routing import tune_router
+from training_workers.engine.scoring import Item
+from training_workers.engine.strategies import Dev
+from training_workers.engine.strategies.strategy import save_strategy
+from training_workers.engine.training import Cancelled, Recipe, Trained
 from training_workers.models import Job, Release, ReleaseExpert
-from training_workers.runs.evaluating import ProbeSet, evaluate, probe_sets
+from training_workers.runs.evaluating import Evaluator, ProbeSet, answer_limit, probe_sets
 from training_workers.runs.heartbeat import Heartbeat
 from training_workers.runs.preparing import base_in_memory, examples_of, work_folder
 from training_workers.runs.train import keep_adapter, report
 
-MONOLITH = "monolith"
-# The control reads the pooled data as often as its token budget allows.
-MANY_PASSES = 1000
+CONTROLS = {
+    "monolith": "training the monolith",
+    "sequential": "training the sequential monolith",
+    "monolith_wide": "training the monolith at the summed rank",
+}
+"""What is trained for comparison, and how the page calls that phase."""
 
 
 class NothingToCompose(Exception):
     """A release cannot be built; the message says why."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a release is composed of: its members with what they learnt from, and their priorities.
+
+    `controls` were trained on the same contributions, in the order in which these arrived.
+    """
+
+    base: bases.Base
+    members: list[ReleaseExpert]
+    contributions: list[Contribution]
+    groups: dict[int, str]
+    controls: dict[str, Trained]
 
 
 def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
@@ -35,48 +60,55 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
     heartbeat.report("loading the base and the experts")
     base = base_in_memory(release.base)
     standing = release.members.filter(expert__status=Expert.Status.ELIGIBLE)
-    members = list(standing.select_related("expert", "expert__priority"))
+    members = list(standing.select_related("expert", "expert__priority").order_by("expert_id"))
     if not members:
         raise NothingToCompose("None of the experts that were chosen is there any more.")
-    dev, sealed = probe_sets(["fit", "select"]), probe_sets(["sealed"])
-    if not dev or not sealed:
+    sets = probe_sets(["fit", "select", "sealed"])
+    parts = {part: [s for s in sets if s.part == part] for part in ("fit", "select", "sealed")}
+    if not all(parts.values()):
         raise NothingToCompose("No open priority has probes, so nothing can be compared.")
-
-    monolith = _train_monolith(job, release, members, heartbeat)
-    pool = ExpertPool(base)
+    contributions = [_contribution(member.expert) for member in members]
+    controls = _train_controls(job, base, contributions, heartbeat)
+    composed = Parts(base, members, contributions, group_names(sets), controls)
+    pool = ExpertPool(base, remember=True)
     for member in members:
         pool.add(str(member.expert_id), member.expert.adapter_path)
-    pool.add(MONOLITH, _adapter_path(monolith))
-    experts = {str(member.expert_id): member.adapter_sha256 for member in members}
-    groups = group_names(dev + sealed)
+    evaluator = Evaluator(
+        pool,
+        {str(member.expert_id): member.adapter_sha256 for member in members},
+        answer_limit(base),
+        heartbeat.should_stop,
+    )
 
-    def results(sets: list[ProbeSet], adapters: dict[str, str], phase: str) -> DevTable:
-        found = evaluate(
-            pool, base, adapters, sets, heartbeat.counting(phase), heartbeat.should_stop
-        )
-        if heartbeat.should_stop():
+    def tables(part: str, phase: str) -> tuple[list[Item], DevTable]:
+        found = evaluator.table(parts[part], composed.groups, heartbeat.counting(phase))
+        if found is None or heartbeat.should_stop():
             raise Cancelled
-        return DevTable(
-            prompts=[probe.prompt for probes in sets for probe in probes.probes],
-            groups=[groups[probes.priority.pk] for probes in sets for _ in probes.probes],
-            correct={
-                name: [right for probes in sets for right in found[probes.sha256][name]]
-                for name in adapters
-            },
-        )
+        return found
 
-    with_base = {BASE: "", **experts}
-    fit = results([s for s in dev if s.part == "fit"], with_base, "evaluating for the choice")
-    select = results([s for s in dev if s.part == "select"], with_base, "evaluating for the choice")
-    heartbeat.report("choosing the strategy")
-    choice = choose(fit, select, {})
+    fit = tables("fit", "evaluating for the choice")
+    select = tables("select", "evaluating for the choice")
+    profiles = {
+        one.name: profile_of(example.prompt for example in one.examples) for one in contributions
+    }
+    choice = choose(
+        pool,
+        fit,
+        select,
+        {},
+        evaluator.limit,
+        profiles=profiles,
+        on_kind=lambda kind: heartbeat.report(f"trying the strategy {kind}"),
+    )
     # The sealed probes are looked at once, after the choice is made.
-    test = results(sealed, {**with_base, MONOLITH: monolith.sha256}, "evaluating on sealed probes")
-    single = BestSingle.fit(fit.joined(select)).route("").expert or BASE
-    content = _report(choice, test, single, members, groups, monolith)
+    sealed = tables("sealed", "evaluating on sealed probes")
+    tuned = tune_router(fit[1], {}, SEES, pool, profiles)
+    dev = Dev(*fit, tuned, pool, evaluator.limit)
+    content = _report(composed, choice, Subject(
+        choice.strategy, pool, *sealed, dev, _owners(composed), _contributors(members)
+    ), release.base, heartbeat)  # fmt: skip
     folder = f"releases/{release.number}"
-    choice.strategy.save(Path(settings.MEDIA_ROOT) / folder)
-    credit = content["credit"]
+    save_strategy(choice.strategy, Path(settings.MEDIA_ROOT) / folder)
     with transaction.atomic():
         if not job_beat(job=job):
             raise Cancelled
@@ -86,7 +118,7 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
             strategy=choice.strategy.name,
             strategy_folder=folder,
             report=content,
-            credits={int(name): share for name, share in credit.items()},
+            credits={int(name): share for name, share in content["credit"].items()},
         )
 
 
@@ -104,72 +136,92 @@ def group_names(sets: Sequence[ProbeSet]) -> dict[int, str]:
     }
 
 
-def _adapter_path(trained: Trained) -> Path:
-    return Path(settings.MEDIA_ROOT) / "adapters" / trained.sha256
-
-
-def _train_monolith(
-    job: Job, release: Release, members: Sequence[ReleaseExpert], heartbeat: Heartbeat
-) -> Trained:
-    """The control: one adapter of the same rank on everybody's data, with as many tokens as all
-    experts together."""
-    experts = [member.expert for member in members]
-    versions = DatasetVersion.objects.filter(experts__in=experts).distinct()
-    ranks = [Recipe.from_dict(expert.recipe).rank for expert in experts]
-    recipe = Recipe(
-        rank=max(ranks),
-        alpha=2 * max(ranks),
-        passes=MANY_PASSES,
-        max_tokens=sum(expert.tokens for expert in experts),
+def _contribution(expert: Expert) -> Contribution:
+    return Contribution(
+        str(expert.pk),
+        examples_of(expert.versions.all()),
+        expert.tokens,
+        Recipe.from_dict(expert.recipe).rank,
     )
-    work = work_folder(job)
-    trained = train_adapter(
-        base_in_memory(release.base),
-        examples_of(versions),
-        recipe,
-        out=work / "adapter",
-        work=work / "checkpoint",
-        on_progress=lambda progress: report(heartbeat, "training the monolith", progress),
+
+
+def _train_controls(
+    job: Job, base: bases.Base, contributions: Sequence[Contribution], heartbeat: Heartbeat
+) -> dict[str, Trained]:
+    """The controls, kept among the adapters; an attempt that was broken off goes on."""
+    trainer = Trainer(
+        base,
+        work_folder(job) / "controls",
+        watch=lambda name, progress: report(heartbeat, CONTROLS[name.split("-")[0]], progress),
         should_stop=heartbeat.should_stop,
     )
-    keep_adapter(work / "adapter", trained.sha256)
+    trained = {
+        "monolith": trainer.pooled(contributions),
+        "sequential": trainer.sequential(contributions),
+        "monolith_wide": trainer.pooled(contributions, wide=True),
+    }
+    for name, one in trained.items():
+        keep_adapter(trainer.folder(name), one.sha256)
     return trained
 
 
+def _owners(parts: Parts) -> dict[str, list[str]]:
+    """The experts made for each priority."""
+    owners: dict[str, list[str]] = {group: [] for group in parts.groups.values()}
+    for member in parts.members:
+        if member.expert.priority_id in parts.groups:
+            owners[parts.groups[member.expert.priority_id]].append(str(member.expert_id))
+    return owners
+
+
+def _contributors(members: Sequence[ReleaseExpert]) -> dict[str, str]:
+    return {str(member.expert_id): str(member.expert.owner_id) for member in members}
+
+
+def _general(base: Base, members: Sequence[ReleaseExpert]) -> Base | None:
+    """The smallest registered base with more parameters than this one and all experts together."""
+    # Four bytes a parameter of an adapter.
+    together = base.parameters + sum(member.expert.adapter_bytes for member in members) // 4
+    return Base.objects.filter(parameters__gt=together).order_by("parameters").first()
+
+
 def _report(
-    choice: Choice,
-    test: DevTable,
-    single: str,
-    members: Sequence[ReleaseExpert],
-    groups: dict[int, str],
-    monolith: Trained,
+    parts: Parts, choice: Choice, subject: Subject, base: Base, heartbeat: Heartbeat
 ) -> dict[str, Any]:
     """The release report, with what the site knows besides."""
-    routes = [route.expert for route in choice.strategy.route_many(test.prompts)]
-    owners: dict[str, list[str]] = {group: [] for group in groups.values()}
-    for member in members:
-        if member.expert.priority_id in groups:
-            owners[groups[member.expert.priority_id]].append(str(member.expert_id))
-    content = release_report(
-        groups=test.groups,
-        base=test.correct[BASE],
-        experts={str(member.expert_id): test.correct[str(member.expert_id)] for member in members},
-        best_single=single,
-        mosaic=[test.correct[route or BASE][row] for row, route in enumerate(routes)],
-        routes=routes,
-        owners=owners,
-        monolith=test.correct[MONOLITH],
+    media = Path(settings.MEDIA_ROOT) / "adapters"
+    general = _general(base, parts.members)
+    why = "No larger base is registered here."
+    rivals = Rivals(
+        {
+            name: read_adapter(media / trained.sha256, parts.base)
+            for name, trained in parts.controls.items()
+        },
+        base_in_memory(general) if general else None,
+        {} if general else {"general": why},
     )
+    content = measure(subject, rivals, on_phase=heartbeat.report)
+    tokens = {name: trained.tokens for name, trained in parts.controls.items()}
     return {
         **content,
         "strategy": choice.strategy.name,
+        "level": choice.strategy.level,
+        "sees": choice.sees,
+        "generations": choice.generations,
         "why": choice.why,
         "candidates": [asdict(candidate) for candidate in choice.candidates],
-        "priority_ids": {group: pk for pk, group in groups.items()},
-        "expert_names": {str(member.expert_id): member.expert.name for member in members},
-        "tokens": {
-            "experts": sum(member.expert.tokens for member in members),
-            "monolith": monolith.tokens,
+        "priority_ids": {group: pk for pk, group in parts.groups.items()},
+        "expert_names": {str(member.expert_id): member.expert.name for member in parts.members},
+        "tokens": {"experts": sum(one.tokens for one in parts.contributions), **tokens},
+        "controls": {
+            name: {
+                "sha256": trained.sha256,
+                "seconds": trained.seconds,
+                "tokens": trained.tokens,
+            }
+            for name, trained in parts.controls.items()
         },
-        "monolith": {"sha256": monolith.sha256, "seconds": monolith.seconds},
+        **(
+            {"general": {"name": general.name, "parameters": general.parameters}} if general else {}
+        ),
     }

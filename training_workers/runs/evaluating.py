@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from contributions.models import Priority, Probe
 from training_workers.actions.evaluations import evaluation_keep
 from training_workers.engine.bases import Base
-from training_workers.engine.pool import ExpertPool, Prompt, Sampling
-from training_workers.engine.scoring import exact_match
+from training_workers.engine.devtable import DevTable
+from training_workers.engine.evaluating import evaluate, new_tokens
+from training_workers.engine.pool import BASE, Draft, ExpertPool, Prompt, Sampling
+from training_workers.engine.scoring import Item, marked, normalised
 from training_workers.models import Evaluation
-
-# An answer longer than this is not what a probe asks for.
-MOST_NEW_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,16 @@ class ProbeSet:
         text = json.dumps([[probe.prompt, probe.answer] for probe in self.probes])
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def items(self, group: str) -> list[Item]:
+        """The probes as items of `group`; of several answers to one prompt any is right."""
+        answers: dict[str, dict[str, None]] = {}
+        for probe in self.probes:
+            answers.setdefault(normalised(probe.prompt), {})[probe.answer] = None
+        return [
+            Item(probe.prompt, tuple(answers[normalised(probe.prompt)]), group)
+            for probe in self.probes
+        ]
+
 
 def probe_sets(parts: Iterable[str]) -> list[ProbeSet]:
     """The probes of all open priorities, by priority and part, none of them empty."""
@@ -43,60 +52,85 @@ def probe_sets(parts: Iterable[str]) -> list[ProbeSet]:
     return sets
 
 
-def new_tokens(base: Base, probes: ProbeSet) -> int:
-    """How many tokens an answer may have: a few more than the longest reference."""
-    longest = max(len(base.tokenizer(probe.answer)["input_ids"]) for probe in probes.probes)
-    return min(MOST_NEW_TOKENS, longest + 4)
+def answer_limit(base: Base) -> int:
+    """How many tokens an answer may have, for all probes of the community alike."""
+    sets = probe_sets(Probe.Part.values)
+    return new_tokens(base, [item for probes in sets for item in probes.items("")])
 
 
-def evaluate(
-    pool: ExpertPool,
-    base: Base,
-    adapters: Mapping[str, str],
-    sets: Sequence[ProbeSet],
-    on_progress: Callable[[int, int], None],
-    should_stop: Callable[[], bool],
-) -> dict[str, dict[str, list[bool]]]:
-    """Who answers which probe right: probe set's hash -> model's name -> one result a probe.
+@dataclass(frozen=True)
+class Evaluator:
+    """Models on probes: `adapters` maps names in the pool to the adapters' hashes.
 
-    `adapters` maps names in the pool to the adapters' hashes; "" in it is the base alone. What
-    was evaluated before is read, not computed again. Returns what there is where `should_stop`.
+    The pool remembers. What was answered before is read, not computed again: one more expert
+    costs one expert's evaluation.
     """
-    found: dict[str, dict[str, list[bool]]] = {probes.sha256: {} for probes in sets}
-    total = len(sets) * len(adapters)
-    done = 0
-    for probes in sets:
-        limit = new_tokens(base, probes)
-        decoding = f"greedy, {limit} tokens"
-        known = {
-            row.adapter_sha256: [bool(right) for right in row.correct]
-            for row in Evaluation.objects.filter(
-                adapter_sha256__in=adapters.values(),
-                base_sha256=base.sha256,
-                probes_sha256=probes.sha256,
-                decoding=decoding,
-            )
-        }
-        for name, adapter_sha256 in adapters.items():
-            if should_stop():
-                return found
-            if adapter_sha256 not in known:
+
+    pool: ExpertPool
+    adapters: Mapping[str, str]
+    limit: int
+    should_stop: Callable[[], bool]
+
+    def table(
+        self,
+        sets: Sequence[ProbeSet],
+        groups: Mapping[int, str],
+        on_progress: Callable[[int, int], None],
+    ) -> tuple[list[Item], DevTable] | None:
+        """The items of `sets`, and who answers them how; None where `should_stop`.
+
+        `groups` names the priorities, by their keys.
+        """
+        names = [BASE, *self.adapters]
+        done = 0
+        for probes in sets:
+            known = self._known(probes)
+            for name in names:
+                if self.should_stop():
+                    return None
+                adapter_sha256 = self.adapters.get(name, "")
+                if adapter_sha256 not in known:
+                    known[adapter_sha256] = self._answer(probes, name, adapter_sha256)
                 prompts = [Prompt(probe.prompt, name or None) for probe in probes.probes]
-                answers = pool.generate(prompts, Sampling(max_new_tokens=limit))
-                correct = [
-                    exact_match(answer, probe.answer)
-                    for answer, probe in zip(answers, probes.probes, strict=True)
-                ]
-                evaluation_keep(
-                    adapter_sha256=adapter_sha256,
-                    base_sha256=base.sha256,
-                    probes_sha256=probes.sha256,
-                    decoding=decoding,
-                    answers=answers,
-                    correct=correct,
+                for prompt, draft in zip(prompts, known[adapter_sha256], strict=True):
+                    self.pool.learn(prompt, self.limit, draft)
+                done += 1
+                on_progress(done, len(sets) * len(names))
+        items = [item for probes in sets for item in probes.items(groups[probes.priority.pk])]
+        return items, evaluate(self.pool, items, list(self.adapters), self.limit)
+
+    @property
+    def _decoding(self) -> str:
+        return f"greedy, {self.limit} tokens, likelihoods"
+
+    def _known(self, probes: ProbeSet) -> dict[str, list[Draft]]:
+        rows = Evaluation.objects.filter(
+            adapter_sha256__in=["", *self.adapters.values()],
+            base_sha256=self.pool.base.sha256,
+            probes_sha256=probes.sha256,
+            decoding=self._decoding,
+        )
+        return {
+            row.adapter_sha256: [
+                Draft(text, tokens, log_probability, over=True)
+                for text, (tokens, log_probability) in zip(
+                    row.answers, row.likelihoods, strict=True
                 )
-                known[adapter_sha256] = correct
-            found[probes.sha256][name] = known[adapter_sha256]
-            done += 1
-            on_progress(done, total)
-    return found
+            ]
+            for row in rows
+        }
+
+    def _answer(self, probes: ProbeSet, name: str, adapter_sha256: str) -> list[Draft]:
+        prompts = [Prompt(probe.prompt, name or None) for probe in probes.probes]
+        drafts = self.pool.drafts(prompts, Sampling(max_new_tokens=self.limit))
+        answers = [draft.text for draft in drafts]
+        evaluation_keep(
+            adapter_sha256=adapter_sha256,
+            base_sha256=self.pool.base.sha256,
+            probes_sha256=probes.sha256,
+            decoding=self._decoding,
+            answers=answers,
+            correct=marked(probes.items(""), answers),
+            likelihoods=[(draft.tokens, draft.log_probability) for draft in drafts],
+        )
+        return drafts

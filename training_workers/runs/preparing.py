@@ -16,7 +16,7 @@ from training_workers.engine.data import Example, read_examples
 from training_workers.models import Job
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def loaded_base(source: str, revision: str, sha256: str) -> bases.Base:
     """The base, kept in memory from job to job. Raises BaseError where its content has changed."""
     base = bases.load_base(source, revision)

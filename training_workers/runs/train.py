@@ -10,15 +10,15 @@ from django.conf import settings
 from django.db import transaction
 
 from contributions.actions import expert_become_eligible
-from contributions.models import Expert
+from contributions.models import Expert, Priority
 from training_workers.actions import job_beat, job_finish
 from training_workers.engine.bases import Base
-from training_workers.engine.pool import ExpertPool
+from training_workers.engine.devtable import DevTable
+from training_workers.engine.pool import BASE, ExpertPool
 from training_workers.engine.resampling import wilson
-from training_workers.engine.routing import BASE
 from training_workers.engine.training import Cancelled, Progress, Recipe, Trained, train_adapter
 from training_workers.models import Job
-from training_workers.runs.evaluating import evaluate, probe_sets
+from training_workers.runs.evaluating import Evaluator, answer_limit, probe_sets
 from training_workers.runs.heartbeat import Heartbeat
 from training_workers.runs.preparing import base_in_memory, examples_of, work_folder
 
@@ -38,7 +38,7 @@ def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
         should_stop=heartbeat.should_stop,
     )
     folder = keep_adapter(work / "adapter", trained.sha256)
-    pool = ExpertPool(base)
+    pool = ExpertPool(base, remember=True)
     pool.add(str(expert.pk), Path(settings.MEDIA_ROOT) / folder)
     evidence = _evidence(expert, trained, base, pool, heartbeat)
     with transaction.atomic():
@@ -85,43 +85,39 @@ def _evidence(
 ) -> dict[str, Any]:
     """Scores on the fit and select probes of every priority, beside the base's, for the ballot."""
     sets = probe_sets(["fit", "select"])
+    priorities = {probes.priority.pk: probes.priority for probes in sets}
     name = str(expert.pk)
-    results = evaluate(
-        pool,
-        base,
-        {BASE: "", name: trained.sha256},
-        sets,
-        heartbeat.counting("evaluating"),
-        heartbeat.should_stop,
-    )
-    if heartbeat.should_stop():
-        raise Cancelled
+    evaluator = Evaluator(pool, {name: trained.sha256}, answer_limit(base), heartbeat.should_stop)
     rows = []
-    for priority in {probes.priority.pk: probes.priority for probes in sets}.values():
-        own: list[bool] = []
-        alone: list[bool] = []
-        for probes in sets:
-            if probes.priority.pk == priority.pk:
-                own += results[probes.sha256][name]
-                alone += results[probes.sha256][BASE]
-        low, high = wilson(sum(own), len(own))
-        rows.append(
-            {
-                "priority": priority.pk,
-                "statement": priority.statement,
-                "n": len(own),
-                "score": sum(own) / len(own),
-                "low": low,
-                "high": high,
-                "base": sum(alone) / len(alone),
-            }
-        )
+    if sets:
+        groups = {pk: str(pk) for pk in priorities}
+        found = evaluator.table(sets, groups, heartbeat.counting("evaluating"))
+        if found is None or heartbeat.should_stop():
+            raise Cancelled
+        rows = [_evidence_row(found[1], priority, name) for priority in priorities.values()]
     return {
         "own": next((row for row in rows if row["priority"] == expert.priority_id), None),
         "others": [row for row in rows if row["priority"] != expert.priority_id],
         "seconds": trained.seconds,
         "loss": trained.final_loss,
         "losses": thinned(trained.losses),
+    }
+
+
+def _evidence_row(table: DevTable, priority: Priority, name: str) -> dict[str, Any]:
+    """An expert's score on one priority, with Wilson's interval, beside the base's."""
+    rows = [row for row, group in enumerate(table.groups) if group == str(priority.pk)]
+    own = [table.correct[name][row] for row in rows]
+    alone = [table.correct[BASE][row] for row in rows]
+    low, high = wilson(sum(own), len(own))
+    return {
+        "priority": priority.pk,
+        "statement": priority.statement,
+        "n": len(own),
+        "score": sum(own) / len(own),
+        "low": low,
+        "high": high,
+        "base": sum(alone) / len(alone),
     }
 
 

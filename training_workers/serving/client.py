@@ -82,13 +82,13 @@ async def _read(connection: "redis.Redis", question_id: str, question: str) -> A
     yield {"kind": "error", "message": "No answer came in time. Ask again in a minute."}
 
 
-async def _collect(prompt: str, max_new_tokens: int) -> list[Event]:
-    return [event async for event in ask(prompt, max_new_tokens=max_new_tokens)]
+async def _collect(prompt: str, max_new_tokens: int, only: Sequence[int]) -> list[Event]:
+    return [event async for event in ask(prompt, max_new_tokens=max_new_tokens, only=only)]
 
 
-def ask_and_wait(prompt: str, *, max_new_tokens: int = 64) -> list[Event]:
+def ask_and_wait(prompt: str, *, max_new_tokens: int = 64, only: Sequence[int] = ()) -> list[Event]:
     """The whole answer at once, for pages without JavaScript."""
-    return async_to_sync(_collect)(prompt, max_new_tokens)
+    return async_to_sync(_collect)(prompt, max_new_tokens, only)
 
 
 async def _alive() -> bool:

@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,10 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from contributions.models import Base, Expert
 from training_workers.engine.adapters import AdapterError
 from training_workers.engine.base_facts import BaseError
-from training_workers.engine.pool import ExpertPool, Prompt, Sampling
-from training_workers.engine.routing import Route, Strategy, load_strategy
+from training_workers.engine.pool import BASE, ExpertPool, Sampling
+from training_workers.engine.routing import Route
+from training_workers.engine.strategies import Answer, Strategy, load_strategy
+from training_workers.engine.strategies.best_single import BestSingle
 from training_workers.models import Release
 from training_workers.runs.preparing import base_in_memory
 from training_workers.serving.wire import (
@@ -37,18 +39,49 @@ MOST_NEW_TOKENS = 256
 # How often the rows are asked which release is live.
 LOOK_EVERY_SECONDS = 1.0
 # Why what the rows say may not be held: the database is away, a file is missing or damaged.
-CANNOT_HOLD = (DatabaseError, InterfaceError, AdapterError, BaseError, OSError, ValueError)
+DAMAGED = (AdapterError, BaseError, OSError, ValueError, LookupError, TypeError)
+CANNOT_HOLD = (DatabaseError, InterfaceError, *DAMAGED)
+# Why a batch may fail: no memory, most likely, a prompt that a base cannot take, or a strategy
+# that needs somebody who left.
+CANNOT_ANSWER = (RuntimeError, ValueError, LookupError)
+BASE_ALONE = BestSingle({BASE: 1.0})
 
 
 @dataclass
 class Served:
-    """What is in memory now: a base, the release's experts on it, and the way to choose."""
+    """What is in memory now: a base, the release's experts on it, and the way they answer."""
 
     base_sha256: str
     pool: ExpertPool
     release: int | None = None
-    strategy: Strategy | None = None
+    strategy: Strategy = BASE_ALONE
     experts: dict[str, Expert] = field(default_factory=dict)
+
+    def allowed(self, only: Sequence[int]) -> frozenset[str]:
+        """Who may answer: all who are here, or those of them that were asked for."""
+        here = frozenset(self.experts)
+        return here & {str(expert_id) for expert_id in only} if only else here
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Questions that the same experts may answer."""
+
+    allowed: frozenset[str]
+    questions: list[dict[str, Any]]
+
+    @property
+    def ids(self) -> list[str]:
+        return [question["id"] for question in self.questions]
+
+    @property
+    def prompts(self) -> list[str]:
+        return [question["prompt"] for question in self.questions]
+
+    @property
+    def sampling(self) -> Sampling:
+        longest = max(question["max_new_tokens"] for question in self.questions)
+        return Sampling(max_new_tokens=min(MOST_NEW_TOKENS, longest))
 
 
 class ServingProcess:
@@ -132,8 +165,10 @@ class ServingProcess:
             served.pool.add(name, experts[name].adapter_path)
         number = release.number if release else None
         if served is not self.served or number != served.release:
-            served.strategy = load_strategy(release.strategy_path) if release else None
-            served.release = number
+            strategy = load_strategy(release.strategy_path) if release else BASE_ALONE
+            # What a router makes of its examples is made now, not while somebody waits.
+            strategy.routes(["hello"], frozenset(experts), served.pool)
+            served.strategy, served.release = strategy, number
             logger.info("serving %s", release or base)
         served.experts = experts
         for name in served.pool.names - experts.keys():
@@ -158,104 +193,118 @@ class ServingProcess:
                 pipeline.expire(answer_key(question_id), ANSWER_SECONDS)
             pipeline.execute()
 
-    def _route(self, served: Served, question: dict[str, Any]) -> Route | None:
-        """None where no release is live, so that the base alone can answer."""
-        if served.strategy is None:
-            return None
-        allowed = frozenset(served.experts)
-        if question["only"]:
-            allowed &= {str(expert_id) for expert_id in question["only"]}
-        return served.strategy.route(question["prompt"], allowed)
+    def _answer(self, served: Served, questions: Sequence[dict[str, Any]]) -> None:
+        """Answer what waited. Everybody hears first whom the question goes to, so that nobody
+        takes it for lost."""
+        groups: dict[frozenset[str], list[dict[str, Any]]] = {}
+        for question in questions:
+            groups.setdefault(served.allowed(question["only"]), []).append(question)
+        batches = [Batch(*group) for group in groups.items()]
+        routed = [batch for batch in batches if self._tried(self._route, served, batch)]
+        for batch in routed:
+            self._tried(self._stream, served, batch)
 
-    def _route_event(self, served: Served, route: Route | None) -> Event:
-        if route is None:
-            reason = "No release is live yet, so the base answers alone."
-            return {
-                "kind": "route",
-                "release": None,
-                "expert": None,
-                "confidence": 1.0,
-                "reason": reason,
-                "neighbours": [],
-            }
-        expert = served.experts.get(route.expert) if route.expert else None
-        return {
-            "kind": "route",
-            "release": served.release,
-            "expert": expert
-            and {
-                "id": expert.pk,
-                "name": expert.name,
-                "owner": expert.owner.display_name,
-                "owner_id": expert.owner_id,
-            },
-            "confidence": route.confidence,
-            "reason": route.reason,
-            "neighbours": [
-                {
-                    "prompt": neighbour.prompt,
-                    "similarity": neighbour.similarity,
-                    "right": [
-                        served.experts[name].name
-                        for name in neighbour.solved_by
-                        if name in served.experts
-                    ],
-                }
-                for neighbour in route.neighbours
-            ],
-        }
-
-    def _answer(self, served: Served, questions: list[dict[str, Any]]) -> None:
-        """Answer a batch, or say that it cannot be: whoever asked does not wait in vain."""
+    def _tried(self, step: Callable[[Served, Batch], None], served: Served, batch: Batch) -> bool:
+        """Whether it could be done; if not, it is said: whoever asked does not wait in vain."""
         try:
-            self._stream(served, questions)
-        except (RuntimeError, ValueError):
-            # No memory, most likely, or a prompt that a base cannot take.
-            logger.exception("%d questions could not be answered", len(questions))
+            step(served, batch)
+        except CANNOT_ANSWER:
+            logger.exception("%d questions could not be answered", len(batch.questions))
             event = {"kind": "error", "message": "The model could not answer this. Ask otherwise."}
-            self._send([(question["id"], event) for question in questions])
+            self._send([(id_, event) for id_ in batch.ids])
+            return False
+        return True
 
-    def _stream(self, served: Served, questions: list[dict[str, Any]]) -> None:
-        """Route and answer a batch: one forward pass a token for all its rows."""
+    def _route(self, served: Served, batch: Batch) -> None:
+        routes = served.strategy.routes(batch.prompts, batch.allowed, served.pool)
+        events = [_route_event(served, batch, route) for route in routes]
+        self._send(list(zip(batch.ids, events, strict=True)))
+
+    def _stream(self, served: Served, batch: Batch) -> None:
+        """Answer a batch, and send what is new after every step."""
         began = time.monotonic()
-        ids = [question["id"] for question in questions]
-        routes = [self._route(served, question) for question in questions]
-        self._send(
-            [
-                (id_, self._route_event(served, route))
-                for id_, route in zip(ids, routes, strict=True)
-            ]
-        )
-        prompts = [
-            Prompt(question["prompt"], route.expert if route else None)
-            for question, route in zip(questions, routes, strict=True)
-        ]
-        limit = min(MOST_NEW_TOKENS, max(question["max_new_tokens"] for question in questions))
-        counts = [0] * len(ids)
-        finished: set[int] = set()
-        for pieces in served.pool.stream(prompts, Sampling(max_new_tokens=limit)):
+        strategy = served.strategy
+        told = [0] * len(batch.ids)
+        open_ = set(range(len(batch.ids)))
+        for answers in strategy.stream(served.pool, batch.prompts, batch.sampling, batch.allowed):
             events: list[tuple[str, Event]] = []
-            for row, piece in enumerate(pieces):
-                if row in finished:
-                    continue
-                if piece is None:
-                    finished.add(row)
-                    seconds = time.monotonic() - began
-                    done = {"kind": "done", "tokens": counts[row], "seconds": seconds}
-                    events.append((ids[row], done))
-                    continue
-                counts[row] += 1
-                if piece:
-                    events.append((ids[row], {"kind": "token", "text": piece}))
+            all_over = all(answer.over for answer in answers)
+            for row, (id_, answer) in enumerate(zip(batch.ids, answers, strict=True)):
+                for piece in answer.pieces[told[row] :]:
+                    token: Event = {"kind": "token", "text": piece.text}
+                    if strategy.level == "logit" and len(piece.shares) > 1:
+                        token["shares"] = dict(piece.shares)
+                    events.append((id_, token))
+                told[row] = len(answer.pieces)
+                # Whom a merge owes an answer to is worked out when its whole batch is over.
+                if row in open_ and answer.over and (all_over or strategy.level != "weight"):
+                    open_.remove(row)
+                    events.append((id_, _done_event(served, answer, time.monotonic() - began)))
             self._send(events)
-        seconds = time.monotonic() - began
-        self._send(
-            [
-                (ids[row], {"kind": "done", "tokens": counts[row], "seconds": seconds})
-                for row in range(len(ids))
-                if row not in finished
-            ]
-        )
+
+
+def _card(served: Served, model: str | None) -> dict[str, Any] | None:
+    """What a page says of a model; None for the base."""
+    if not model:
+        return None
+    expert = served.experts[model]
+    return {
+        "id": expert.pk,
+        "name": expert.name,
+        "owner": expert.owner.display_name,
+        "owner_id": expert.owner_id,
+    }
+
+
+def _route_event(served: Served, batch: Batch, route: Route) -> Event:
+    strategy = served.strategy if served.release is not None else None
+    together = strategy is not None and strategy.level == "logit"
+    return {
+        "kind": "route",
+        "release": served.release,
+        "strategy": strategy.name if strategy else None,
+        "level": strategy.level if strategy else None,
+        "expert": _card(served, route.expert),
+        "experts": [_card(served, name) for name in sorted(batch.allowed)] if together else [],
+        "confidence": route.confidence,
+        "reason": route.reason
+        if strategy
+        else "No release is live yet, so the base answers alone.",
+        "neighbours": [
+            {
+                "prompt": neighbour.prompt,
+                "similarity": neighbour.similarity,
+                "right": [
+                    served.experts[name].name
+                    for name in neighbour.solved_by
+                    if name in served.experts
+                ],
+            }
+            for neighbour in route.neighbours
+        ],
+    }
+
+
+def _done_event(served: Served, answer: Answer, seconds: float) -> Event:
+    tokenizer = served.pool.base.tokenizer
+    owed = sorted(answer.credit.items(), key=lambda item: -item[1])
+    return {
+        "kind": "done",
+        "tokens": len(tokenizer(answer.text, add_special_tokens=False)["input_ids"]),
+        "seconds": seconds,
+        "credit": [
+            {"expert": _card(served, model), "share": share} for model, share in owed if share > 0
+        ],
+        "steps": [
+            {
+                "expert": _card(served, step.model),
+                "asked": step.asked,
+                "answered": step.answered,
+            }
+            for step in answer.steps
+        ],
+        "generations": answer.generations,
+    }
 
 
 def connect() -> "redis.Redis":

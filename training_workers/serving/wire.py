@@ -3,10 +3,17 @@
 A question is pushed on one list; whoever serves pops it. Its answer is a Redis stream of its own,
 so that a reader that reconnects goes on where it was. Events, in order:
 
-- `route`: {"release", "expert": {"id", "name", "owner", "owner_id"} | None, "confidence",
-  "reason", "neighbours": [{"prompt", "similarity", "right"}]}; expert None is the base alone;
-- `token`: {"text"}, as many as it takes;
-- `done`: {"tokens", "seconds"}, or `error`: {"message"}.
+- `route`: {"release", "strategy", "level", "expert", "experts", "confidence", "reason",
+  "neighbours": [{"prompt", "similarity", "right"}]}: whom the router would ask first, who answers
+  alone where the level is "routing"; `experts` are those that the shares of tokens may name.
+  Release, strategy and level are None where the base answers for want of a release;
+- `token`: {"text"}, as many as it takes, and "shares": {expert id, "" for the base: share} where
+  several models chose it together (level "logit");
+- `done`: {"tokens", "seconds", "credit": [{"expert", "share"}], "steps": [{"expert", "asked",
+  "answered"}], "generations"}, or `error`: {"message"}. Credit is whom the answer is owed to, the
+  largest share first; steps are there where more than one question was asked on the way.
+
+An expert is {"id", "name", "owner", "owner_id"}; None is the base.
 """
 
 from typing import Any, TypeAlias

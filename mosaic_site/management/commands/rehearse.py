@@ -103,8 +103,9 @@ class Command(BaseCommand):
         from training_workers.engine.training import Recipe
 
         speed = tokens_per_second(brought[0].file, options["base"])
-        # The experts share the workers; the monolith then takes as many tokens in one.
-        rounds = len(brought) / options["workers"] + len(brought)
+        # The experts share the workers; then three controls take as many tokens each, one after
+        # another, the one at the summed rank about twice as long.
+        rounds = len(brought) / options["workers"] + 4 * len(brought)
         tokens = int(options["minutes"] * 60 * TRAINING_SHARE * speed / rounds)
         default = Recipe().max_tokens
         return {"max_tokens": min(tokens, default) if default else tokens}

@@ -1,0 +1,70 @@
+"""`nearest`: the expert that did best on the dev prompts most like the one asked.
+
+    e(x) = argmax_e s_e(x)      (the base unless an expert is better by a margin)
+
+with the router's shrunken neighbour scores s (`routing.Router`). What the router sees is chosen on
+the dev items. Needs the dev results of each expert; costs one row a question. An expert that
+leaves takes its own scores with it and changes nobody else's.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from training_workers.engine.pool import ExpertPool, Prompt, Sampling
+from training_workers.engine.routing import Route, Router, load_router
+from training_workers.engine.strategies.strategy import Answer, Dev, Level, stream_prompts
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What all strategies with a router share."""
+
+    router: Router
+
+    @classmethod
+    def fit(cls, dev: Dev) -> Self:
+        return cls(dev.tuned.router)
+
+    def refit(self, dev: Dev) -> Self:
+        return replace(self, router=self.router.on(dev.table))
+
+    def routes(
+        self, prompts: Sequence[str], allowed: frozenset[str] | None, pool: ExpertPool
+    ) -> list[Route]:
+        return self.router.route(prompts, allowed, pool)
+
+    def likelihood_prompt(
+        self, pool: ExpertPool, prompt: str, allowed: frozenset[str] | None = None
+    ) -> Prompt:
+        return Prompt(prompt, self.routes([prompt], allowed, pool)[0].expert)
+
+    def state(self) -> dict[str, Any]:
+        return {"router": self.router.state()}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Self:
+        return cls(**{**state, "router": load_router(state["router"])})
+
+
+@dataclass(frozen=True)
+class Nearest(Routed):
+    name: ClassVar[str] = "nearest"
+    level: ClassVar[Level] = "routing"
+    cost: ClassVar[int] = 1
+
+    def stream(
+        self,
+        pool: ExpertPool,
+        prompts: Sequence[str],
+        sampling: Sampling,
+        allowed: frozenset[str] | None = None,
+    ) -> Iterator[list[Answer]]:
+        routes = self.routes(prompts, allowed, pool)
+        asked = [Prompt(text, route.expert) for text, route in zip(prompts, routes, strict=True)]
+        yield from stream_prompts(pool, asked, [Answer(route) for route in routes], sampling)
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Self:
+        # A release of an earlier site has the router's fields by themselves.
+        return super().of_state(state if "router" in state else {"router": state})

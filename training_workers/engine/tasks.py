@@ -1,0 +1,165 @@
+"""Reading items to evaluate on, from JSON Lines or from the MoCo toolkit's evaluation tasks.
+
+Items come in three parts: strategies are fitted on `fit`, compared on `select`, and what is
+released is measured on `test`, which nothing was fitted on. Where a file does not say which item
+belongs where, a seeded lot does: half for test, and two thirds of the other half for fit. Items
+with the same prompt stay together, so that no part knows another's questions.
+"""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from training_workers.engine.scoring import SCORERS, Item, normalised
+
+PARTS = ("fit", "select", "test")
+HALVES, THIRDS = (0, 1), (0, 0, 1)
+"""The turns in which items are dealt out: to dev and test, and dev items to fit and select."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items of a file, by part; a part may be empty."""
+
+    fit: list[Item] = field(default_factory=list)
+    select: list[Item] = field(default_factory=list)
+    test: list[Item] = field(default_factory=list)
+
+    def of(self, part: str) -> list[Item]:
+        return {"fit": self.fit, "select": self.select, "test": self.test}[part]
+
+    @property
+    def all(self) -> list[Item]:
+        return self.fit + self.select + self.test
+
+
+def read_items(path: Path, seed: int = 0) -> Items:
+    """The items of a `.json` file, a MoCo task, or of JSON Lines.
+
+    A line is `{"prompt", "answer" or "answers", "group"?, "part"?, "scorer"?}`; the group is the
+    file's name and the scorer `exact_match` unless it says otherwise. A task is
+    `{"dataset" or "name", "task_type", "dev": [...], "test": [...]}`. Raises ValueError with file,
+    row and what is wrong, and OSError.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not a text in UTF-8.") from error
+    items = _task(path, text, seed) if path.suffix == ".json" else _lines(path, text, seed)
+    if not items.all:
+        raise ValueError(f"{path.name} has no items.")
+    return items
+
+
+def _lines(path: Path, text: str, seed: int) -> Items:
+    items = Items()
+    loose = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path.name}, row {number}"
+        row = _object(_json(line, where), where)
+        answers = row["answers"] if "answers" in row else [row.get("answer")]
+        if not isinstance(answers, list) or not answers:
+            raise ValueError(f'{where}: "answers" is not a list of texts.')
+        item = Item(
+            _text(row, "prompt", where),
+            tuple(_text({"answer": answer}, "answer", where) for answer in answers),
+            _text({"group": path.stem, **row}, "group", where),
+            _one_of(SCORERS, row.get("scorer", "exact_match"), "scorer", where),
+        )
+        if "part" in row:
+            items.of(_one_of(PARTS, row["part"], "part", where)).append(item)
+        else:
+            loose.append(item)
+    dev, test = _dealt(loose, HALVES, seed)
+    _deal_dev(items, dev, seed)
+    items.test.extend(test)
+    return items
+
+
+def _task(path: Path, text: str, seed: int) -> Items:
+    task = _object(_json(text, path.name), path.name)
+    kind = _one_of(SCORERS, task.get("task_type"), "task_type", path.name)
+    group = task.get("dataset") or task.get("name") or path.stem
+    if not isinstance(group, str):
+        raise ValueError(f'{path.name}: "dataset" is not a text.')
+    read = _choices if kind == "multiple_choice" else _question
+    found: dict[str, list[Item]] = {}
+    for part in ("dev", "test"):
+        rows = task.get(part, [])
+        if not isinstance(rows, list):
+            raise ValueError(f'{path.name}: "{part}" is not a list.')
+        found[part] = []
+        for number, row in enumerate(rows, start=1):
+            where = f"{path.name}, {part} row {number}"
+            prompt, answer = read(_object(row, where), where)
+            found[part].append(Item(prompt, (answer,), group, kind))
+    items = Items(test=found["test"])
+    _deal_dev(items, found["dev"], seed)
+    return items
+
+
+def _question(row: Mapping[str, Any], where: str) -> tuple[str, str]:
+    return _text(row, "input", where), _text(row, "output", where)
+
+
+def _choices(row: Mapping[str, Any], where: str) -> tuple[str, str]:
+    """The question with its choices, each on a line with its letter; and the right letter."""
+    choices = row.get("choices")
+    if not isinstance(choices, dict) or not choices:
+        raise ValueError(f'{where}: "choices" is not an object of letters and texts.')
+    lines = [f"{letter}. {_text(choices, letter, where)}" for letter in choices]
+    answer = _one_of(choices, row.get("answer"), "answer", where)
+    return "\n".join([_text(row, "question", where), *lines]), answer
+
+
+def _deal_dev(items: Items, dev: Sequence[Item], seed: int) -> None:
+    fit, select = _dealt(dev, THIRDS, seed)
+    items.fit.extend(fit)
+    items.select.extend(select)
+
+
+def _dealt(items: Sequence[Item], turns: Sequence[int], seed: int) -> tuple[list[Item], list[Item]]:
+    """Two parts, by a lot over the prompts of each group; `turns` are 0 for the first part."""
+    found: tuple[list[Item], list[Item]] = ([], [])
+    prompts: dict[str, list[str]] = {}
+    for item in items:
+        prompts.setdefault(item.group, []).append(normalised(item.prompt))
+    part: dict[str, int] = {}
+    for known in prompts.values():
+        drawn = [prompt for prompt in dict.fromkeys(known) if prompt not in part]
+        random.Random(seed).shuffle(drawn)
+        part |= {prompt: turns[at % len(turns)] for at, prompt in enumerate(drawn)}
+    for item in items:
+        found[part[normalised(item.prompt)]].append(item)
+    return found
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where} is not JSON: {error}.") from error
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is not a JSON object.")
+    return value
+
+
+def _text(row: Mapping[str, Any], key: str, where: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f'{where}: "{key}" is missing, or no text.')
+    return value
+
+
+def _one_of(known: Any, value: Any, key: str, where: str) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f'{where}: "{key}" is {value!r}, none of {", ".join(known)}.')
+    return value
