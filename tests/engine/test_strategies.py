@@ -256,6 +256,8 @@ def test_a_merge_owes_its_answer_to_those_without_whom_it_is_less_likely(crew: C
             lost[name] = max(0.0, full.log_probability - without.log_probability)
         total = sum(lost.values())
         expected = {n: part / total for n, part in lost.items()} if total else {"": 1.0}
+        if one.settle is not None:
+            one.settle()
         assert one.credit == pytest.approx(expected, abs=1e-3)
 
 
@@ -351,6 +353,8 @@ def test_pieces_join_and_shares_and_credit_sum_to_one(strategy: Strategy, crew: 
         assert ["".join(piece.text for piece in one.pieces) for one in growing] == told
         assert told == said(answer(strategy, crew.pool, TEXTS, sampling, at_once=2))
         for one in growing:
+            if one.settle is not None:
+                one.settle()
             for shares in [one.credit, *(piece.shares for piece in one.pieces)]:
                 assert sum(shares.values()) == pytest.approx(1)
                 assert set(shares) <= {"", *NAMES}

@@ -71,6 +71,9 @@ def measure(
     greedy = Sampling(max_new_tokens=limit)
     on_phase("answering with the composed model")
     answers = answer(subject.strategy, pool, table.prompts, greedy)
+    for one in answers:
+        if one.settle is not None:
+            one.settle()
     mosaic = marked(items, [one.text for one in answers])
     single = BestSingle.of_table(subject.dev.table, dict(subject.dev.weights)).best()
     inference = sum(one.generations for one in answers) / len(answers)

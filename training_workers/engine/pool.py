@@ -355,7 +355,9 @@ class ExpertPool:
         starts = [0]
         for row in rows:
             starts.append(starts[-1] + len(row.voices))
-        scores = log_probabilities[starts[:-1]]
+        scores = log_probabilities
+        if any(row.prompt.blend is not None for row in rows):
+            scores = log_probabilities[starts[:-1]]
         for number, row in enumerate(rows):
             if row.prompt.blend is not None:
                 own = log_probabilities[starts[number] : starts[number + 1]]

@@ -32,6 +32,8 @@ PSEUDO_COUNTS = (0.5, 2.0, 8.0, 32.0)
 MARGINS = (0.0, 0.05)
 TEMPERATURES = (0.01, 0.02, 0.05, 0.1, 0.2)
 NEIGHBOURS_SHOWN = 5
+WORTH_PASSES = 0.05
+"""The share of prompts that an oracle must solve beyond the router before it looks further."""
 LEAST_WEIGHT = 0.05
 """A model whose posterior is below this has no say: it would cost a row and change little."""
 
@@ -335,13 +337,13 @@ def tune_router(
     """The router that scores best in cross-validation within `table`.
 
     What it may see is tried in the order given. What comes later costs forward passes, so it is
-    tried only while the routes so far are worse than an oracle's by more than one standard error
-    of that difference, and taken only if it is better by as much.
+    tried only while an oracle's routes would solve so many more prompts that it may be worth it,
+    and taken only if it is better by more than one standard error.
     """
     right = table.matrix(table.models)
     best: Tuned | None = None
     for one in sees:
-        if best is not None and not _behind(best.solved, right.max(axis=1)):
+        if best is not None and (right.max(axis=1) - best.solved).mean() < WORTH_PASSES:
             break
         tune = _tune_likelihood if one == LikelihoodRouter.KIND else _tune
         tuned = tune(table, weights, one, pool)

@@ -239,6 +239,8 @@ class ServingProcess:
                 # Whom a merge owes an answer to is worked out when its whole batch is over.
                 if row in open_ and answer.over and (all_over or strategy.level != "weight"):
                     open_.remove(row)
+                    if answer.settle is not None:
+                        answer.settle()
                     events.append((id_, _done_event(served, answer, time.monotonic() - began)))
             self._send(events)
 

@@ -11,6 +11,7 @@ which costs a forward pass over the finished answer for each expert.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from training_workers.engine.pool import BASE, ExpertPool, Prompt, Sampling
@@ -69,12 +70,11 @@ class Merged(ABC):
     ) -> Iterator[list[Answer]]:
         answers = [Answer(route) for route in self.routes(prompts, allowed, pool)]
         asked = [self.likelihood_prompt(pool, text, allowed) for text in prompts]
-        for growing in stream_prompts(pool, asked, answers, sampling):
-            if all(one.over for one in growing):
-                self._owe(pool, asked, growing, allowed)
-            yield growing
+        for one in answers:
+            one.settle = partial(self._settle, pool, asked, answers, allowed)
+        yield from stream_prompts(pool, asked, answers, sampling)
 
-    def _owe(
+    def _settle(
         self,
         pool: ExpertPool,
         asked: Sequence[Prompt],
@@ -82,6 +82,8 @@ class Merged(ABC):
         allowed: frozenset[str] | None,
     ) -> None:
         experts = self._experts(allowed)
+        for one in answers:
+            one.settle = None
         if len(experts) < 2:
             for one in answers:
                 one.credit = {experts[0] if experts else BASE: 1.0}

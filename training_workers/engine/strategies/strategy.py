@@ -1,7 +1,7 @@
 """What every composition strategy is: how it is fitted, how it answers, whom it credits."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
@@ -48,6 +48,8 @@ class Answer:
 
     `credit` gives each model's share in it, summing to 1; `steps` what was asked of whom on the
     way, where that is more than one question; `generations` how many rows were decoded for it.
+    Where credit costs forward passes of its own, `settle` works it out for the whole batch once
+    its answers are over, and only if somebody asks.
     """
 
     route: Route
@@ -57,6 +59,7 @@ class Answer:
     steps: list[Step] = field(default_factory=list)
     generations: float = 1.0
     over: bool = False
+    settle: Callable[[], None] | None = field(default=None, compare=False)
 
     def tell(self, text: str, credit: Mapping[str, float]) -> None:
         """Answer all at once."""
