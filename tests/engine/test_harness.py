@@ -19,14 +19,6 @@ from training_workers.engine.pool import ExpertPool
 from training_workers.engine.release_folder import write_release
 from training_workers.engine.strategies.best_single import BestSingle
 
-# The harness and what it loads speak of their own future, and leave files to the collector.
-pytestmark = [
-    pytest.mark.filterwarnings("default::DeprecationWarning"),
-    pytest.mark.filterwarnings("default::FutureWarning"),
-    pytest.mark.filterwarnings("default::ResourceWarning"),
-    pytest.mark.filterwarnings("default::pytest.PytestUnraisableExceptionWarning"),
-]
-
 QUESTIONS = ["what colour is the sky?", "how many legs has a cat", "who are you?", "why?"]
 CHOICES = ["blue", "four legs", "nobody"]
 LONG = "the sea is blue and the cat has four legs and nobody knows why it is so " * 12
@@ -156,20 +148,15 @@ def test_a_long_text_is_read_in_windows(mosaic: Mosaic, expert: Models, llama: B
     found = mosaic.loglikelihood_rolling(asked)
     assert found[0] == pytest.approx(log_probability(llama, expert["blue"], "", short)[0], abs=1e-3)
     assert found[2] == 0.0
-    windows = [""]
-    # The lengths of the halves of halves of the text, as long as each fits.
+    # Halves of halves of the text, until each fits.
     parts = [LONG.strip()]
     while any(len(llama.tokenizer(one)["input_ids"]) > llama.context_length // 2 for one in parts):
         cuts = [one.index(" ", len(one) // 2) for one in parts]
-        parts = [
-            half.strip()
-            for one, cut in zip(parts, cuts, strict=True)
-            for half in (one[:cut], one[cut:])
-        ]
-    windows += parts
+        halves = [(one[:cut], one[cut:]) for one, cut in zip(parts, cuts, strict=True)]
+        parts = [half.strip() for pair in halves for half in pair]
     each = [
         log_probability(llama, expert["blue"], before, one)[0]
-        for before, one in zip(windows, parts, strict=False)
+        for before, one in zip(["", *parts], parts, strict=False)
     ]
     assert len(parts) > 2
     assert found[1] == pytest.approx(sum(each), abs=1e-2)

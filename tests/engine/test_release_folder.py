@@ -110,11 +110,7 @@ def test_what_is_read_answers_as_what_was_written(
     assert (tmp_path / "release" / "merged").exists() == (strategy.level == "weight")
     again, same = read_release(tmp_path / "release", load_base(base_of(tmp_path / "release")))
     assert same == strategy
-    said, says = (
-        [(one.text, one.credit) for one in answer(s, p, TEXTS, SAMPLING)]
-        for s, p in ((strategy, pool), (same, again))
-    )
-    assert said == says
+    assert answer(same, again, TEXTS, SAMPLING) == answer(strategy, pool, TEXTS, SAMPLING)
 
 
 def test_any_name_finds_a_folder_of_its_own(

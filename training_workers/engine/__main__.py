@@ -262,6 +262,8 @@ def _answer(given: Namespace) -> None:
         print(one.text[len(told) :], end="", flush=True)
         told = one.text
     print()
+    if one.settle is not None:
+        one.settle()
     for step in one.steps:
         print(f"  {step.model or 'the base'}: {step.asked} -> {step.answered}")
     credit = sorted(one.credit.items(), key=lambda pair: -pair[1])

@@ -195,11 +195,11 @@ def _decide(candidates: list[Candidate], bootstrap: Bootstrap) -> tuple[int, str
     """The candidate to release and the reason; candidates stand in the order of their cost."""
     harmless = [column for column, one in enumerate(candidates) if not one.harmed]
     if not harmless:
-        single = next(at for at, one in enumerate(candidates) if one.name == "best_single")
-        harmed = ", ".join(candidates[single].harmed)
-        return single, (
-            f"Every strategy harms a priority; best_single is the fallback "
-            f"and is below the base on: {harmed}."
+        named = [one.name for one in candidates]
+        fallback = named.index("best_single") if "best_single" in named else 0
+        return fallback, (
+            f"Every strategy harms a priority; {named[fallback]} is the fallback "
+            f"and is below the base on: {', '.join(candidates[fallback].harmed)}."
         )
     best = max(harmless, key=lambda column: candidates[column].estimate.score)
     top = candidates[best].estimate.score

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from lm_eval.__main__ import cli_evaluate
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
@@ -46,6 +47,8 @@ class Mosaic(LM):
     ) -> None:
         super().__init__()
         folder = Path(release)
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            device = ""  # what the harness says where nobody named a device
         self.pool, self.strategy = read_release(
             folder, load_base(base or base_of(folder), "", device)
         )

@@ -220,7 +220,7 @@ class ExpertPool:
         rows = self._rows(prompts, sampling)
         for row in rows:
             if (known := self._known(row.prompt, sampling)) is not None:
-                pieces = [Piece(known.text, self._shares(row.voices[0]))] if known.text else []
+                pieces = [Piece(known.text, self.shares(row.voices[0]))] if known.text else []
                 row.draft = replace(known, pieces=pieces)
         drafts = [row.draft for row in rows]
         growing = [row for row in rows if not row.draft.over]
@@ -385,7 +385,7 @@ class ExpertPool:
                 own = log_probabilities[starts[number] : starts[number + 1], token]
                 row.shares.append(blend.shares(own))
             else:
-                row.shares.append(self._shares(row.voices[0]))
+                row.shares.append(self.shares(row.voices[0]))
 
     def _blended(self, row: _Row, log_probabilities: Tensor) -> Tensor:
         """(models, ..., vocabulary) to (..., vocabulary)."""
@@ -430,7 +430,7 @@ class ExpertPool:
         known: Tensor = logits[:, -keep:, : len(self.base.tokenizer)].float()
         return known
 
-    def _shares(self, voice: Voice) -> dict[str, float]:
+    def shares(self, voice: Voice) -> dict[str, float]:
         """Who is responsible where one row answers: its model, or what was merged, by weight."""
         if isinstance(voice, str):
             members = sorted(self._merges.get(voice, {voice}))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 from training_workers.engine.devtable import DevTable
-from training_workers.engine.pool import BASE, ExpertPool, Piece, Prompt, Sampling
+from training_workers.engine.pool import ExpertPool, Piece, Prompt, Sampling
 from training_workers.engine.routing import Route, Tuned
 from training_workers.engine.scoring import Item
 
@@ -143,13 +143,8 @@ def stream_prompts(
             one.text, one.over = draft.text, draft.over
             one.pieces = draft.pieces
             one.generations = len(prompt.voices)
-            one.credit = _mean_shares(draft.pieces) or {_first(prompt): 1.0}
+            one.credit = _mean_shares(draft.pieces) or pool.shares(prompt.voices[0])
         yield answers
-
-
-def _first(prompt: Prompt) -> str:
-    voice = prompt.voices[0]
-    return voice if isinstance(voice, str) else next(iter(voice), BASE)
 
 
 def _mean_shares(pieces: Sequence[Piece]) -> dict[str, float]:

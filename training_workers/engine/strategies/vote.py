@@ -10,7 +10,7 @@ An expert that leaves takes its vote along.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -88,3 +88,6 @@ class Vote(Routed):
             if len(votes) > 1:
                 one.steps = [Step(name, text, said) for name, (said, _) in votes.items()]
         yield answers
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "team": self.team}
