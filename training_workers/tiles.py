@@ -34,11 +34,12 @@ LEAST_SHARE = 0.02
 
 
 def tiles_of(members: Iterable[ReleaseExpert]) -> list[Tile]:
-    """One tile a member of the release; needs `expert.owner` at hand."""
+    """One tile a member, its area its credit if that is above 0; needs `expert.owner` and
+    `release` at hand."""
     return [
         Tile(
             label=member.expert.name,
-            weight=member.credit,
+            weight=max(member.credit, 0.0),
             colour=tile_colour(member.expert.owner_id),
             url=member.expert.get_absolute_url(),
             detail=_detail(member),
@@ -51,9 +52,18 @@ def _detail(member: ReleaseExpert) -> str:
     who = f"by {member.expert.owner.display_name}"
     if member.expert.status != Expert.Status.ELIGIBLE:
         return f"{who}; withdrawn, it answers no more"
-    if not member.credit:
-        return who
-    return f"{who}; answered {percent(member.credit)} of all sealed probes right"
+    if not member.release.report.get("shapley"):
+        if not member.credit:
+            return who
+        return f"{who}; answered {percent(member.credit)} of all sealed probes right"
+    if member.credit < 0:
+        return (
+            f"{who}; with it the mosaic solves {percent(-member.credit)} of all sealed probes less"
+        )
+    return (
+        f"{who}; its share of what the mosaic solves beyond the base: "
+        f"{percent(member.credit)} of all sealed probes"
+    )
 
 
 def strip_of(members: Iterable[ReleaseExpert]) -> list[Band]:

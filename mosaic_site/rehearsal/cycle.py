@@ -176,7 +176,8 @@ def _talk(contributions: Sequence[Contribution], say: Say) -> None:
         route = next((event for event in events if event["kind"] == "route"), None)
         if route is not None and route["release"] == number and events[-1]["kind"] == "done":
             text = "".join(event["text"] for event in events if event["kind"] == "token")
-            who = route["expert"]["name"] if route["expert"] else "the base"
+            owed = [one["expert"] for one in events[-1]["credit"]]
+            who = " and ".join(one["name"] if one else "the base" for one in owed)
             say(f"asked “{probe.prompt}”: {who} answered “{text}”")
             return
         time.sleep(LOOK_EVERY_SECONDS)

@@ -71,7 +71,12 @@ class Release(models.Model):
 
 
 class ReleaseExpert(models.Model):
-    """One expert of a release, by the hash of its adapter, and its credit there (0 to 1)."""
+    """One expert of a release, by the hash of its adapter, and its credit there (-1 to 1).
+
+    Credit is the expert's share of what the mosaic solves beyond the base, by Shapley value, in
+    shares of all sealed probes; an owner's experts divide the value of all of them. Below 0: with
+    it the mosaic solves less. In reports without Shapley values it is what the expert answered.
+    """
 
     release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="members")
     expert = models.ForeignKey(Expert, on_delete=models.PROTECT, related_name="memberships")
