@@ -143,6 +143,8 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 MOSAIC_COMMUNITY = env.str("MOSAIC_COMMUNITY", "Mosaic")
 MOSAIC_DEMO = env.bool("MOSAIC_DEMO", False)
 MOSAIC_UPLOAD_LIMIT_BYTES = env.int("MOSAIC_UPLOAD_LIMIT_MIB", 200) * 2**20
+# A sentence encoder that routers may see questions through, a folder or Hub id; empty for none.
+MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
 # A job whose worker has said nothing for this long is taken up by another.
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
 # After so many beginnings without an end a job is given up.

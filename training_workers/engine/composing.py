@@ -47,7 +47,8 @@ class Candidate:
 class Choice:
     """The strategy to release, what it was compared with, and why it was chosen.
 
-    `sees` says what its router sees; `generations` how many rows it decoded a select item.
+    `sees` says what its router sees; `generations` how many rows it decoded a select item; `dev` is
+    what all were fitted on.
     """
 
     strategy: Strategy
@@ -55,6 +56,7 @@ class Choice:
     why: str
     sees: str
     generations: float
+    dev: Dev
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def choose(
         why,
         tuned.router.sees,
         full[chosen].generations,
+        dev,
     )
 
 

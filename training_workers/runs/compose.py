@@ -18,9 +18,7 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.measuring import Rivals, Subject, measure
 from training_workers.engine.pool import ExpertPool
 from training_workers.engine.profiles import profile_of
-from training_workers.engine.routing import tune_router
 from training_workers.engine.scoring import Item
-from training_workers.engine.strategies import Dev
 from training_workers.engine.strategies.strategy import save_strategy
 from training_workers.engine.training import Cancelled, Recipe, Trained
 from training_workers.models import Job, Release, ReleaseExpert
@@ -97,16 +95,16 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
         select,
         {},
         evaluator.limit,
+        sees=_what_routers_see(),
         profiles=profiles,
         on_kind=lambda kind: heartbeat.report(f"trying the strategy {kind}"),
     )
     # The sealed probes are looked at once, after the choice is made.
     sealed = tables("sealed", "evaluating on sealed probes")
-    tuned = tune_router(fit[1], {}, SEES, pool, profiles)
-    dev = Dev(*fit, tuned, pool, evaluator.limit)
-    content = _report(composed, choice, Subject(
-        choice.strategy, pool, *sealed, dev, _owners(composed), _contributors(members)
-    ), release.base, heartbeat)  # fmt: skip
+    subject = Subject(
+        choice.strategy, pool, *sealed, choice.dev, _owners(composed), _contributors(members)
+    )
+    content = _report(composed, choice, subject, release.base, heartbeat)
     folder = f"releases/{release.number}"
     save_strategy(choice.strategy, Path(settings.MEDIA_ROOT) / folder)
     with transaction.atomic():
@@ -134,6 +132,13 @@ def group_names(sets: Sequence[ProbeSet]) -> dict[int, str]:
         )
         for pk, priority in priorities.items()
     }
+
+
+def _what_routers_see() -> list[str]:
+    """What is tried, from cheap to dear; a sentence encoder where one is named."""
+    first, *others = SEES
+    encoder = settings.MOSAIC_SENTENCE_ENCODER
+    return [first, *([encoder] if encoder else []), *others]
 
 
 def _contribution(expert: Expert) -> Contribution:
