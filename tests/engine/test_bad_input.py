@@ -15,10 +15,10 @@ from training_workers.engine.data import Example
 from training_workers.engine.devtable import DevTable
 from training_workers.engine.evaluating import evaluate
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
-from training_workers.engine.routing import tune_router
 from training_workers.engine.scoring import Item
 from training_workers.engine.strategies.strategy import answer
 from training_workers.engine.training import Recipe, train_adapter
+from training_workers.engine.tuning import tune_router
 
 MOST = 5
 SAMPLING = Sampling(max_new_tokens=MOST)

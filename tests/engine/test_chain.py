@@ -17,12 +17,13 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.evaluating import evaluate
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
 from training_workers.engine.profiles import profile_of
-from training_workers.engine.routing import LikelihoodRouter, Router, tune_router
+from training_workers.engine.routing import LikelihoodRouter, Router
 from training_workers.engine.scoring import Item
 from training_workers.engine.strategies import Dev
 from training_workers.engine.strategies.chain import LONGEST, MOST_WORDS, PARTS, Chain, Scale, runs
 from training_workers.engine.strategies.nearest import Nearest
 from training_workers.engine.strategies.strategy import answer
+from training_workers.engine.tuning import tune_router
 
 MOST = 5
 SAMPLING = Sampling(max_new_tokens=MOST)

@@ -19,11 +19,11 @@ from training_workers.engine.composing import choose
 from training_workers.engine.evaluating import evaluate
 from training_workers.engine.measuring import Rivals, Subject, chained_monolith, measure
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
-from training_workers.engine.routing import tune_router
 from training_workers.engine.scoring import Item
 from training_workers.engine.strategies import Dev, Strategy
 from training_workers.engine.strategies.chain import Chain
 from training_workers.engine.strategies.nearest import Nearest
+from training_workers.engine.tuning import tune_router
 
 LIMIT = 6
 SUBJECTS = {"red": "ball car hat shoe", "blue": "sea sky lake rain"}

@@ -18,7 +18,8 @@ from training_workers.engine.features import Encoded, Hidden, Lexical, similarit
 from training_workers.engine.neighbours import RIDGE
 from training_workers.engine.pool import ExpertPool, Prompt
 from training_workers.engine.profiles import profile_of
-from training_workers.engine.routing import LikelihoodRouter, Router, load_router, tune_router
+from training_workers.engine.routing import LikelihoodRouter, Router, load_router
+from training_workers.engine.tuning import tune_router
 
 CARS = ["fix my car", "the car needs oil", "change the tire of the car", "car engine is broken"]
 FOOD = ["bake a cake", "cook some soup", "a recipe for soup", "how to bake bread"]

@@ -18,7 +18,7 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.evaluating import evaluate
 from training_workers.engine.merging import ties
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
-from training_workers.engine.routing import Router, Tuned
+from training_workers.engine.routing import Router
 from training_workers.engine.scoring import Item, normalised
 from training_workers.engine.strategies import Answer, Dev, Strategy, load_strategy
 from training_workers.engine.strategies.best_single import BestSingle
@@ -32,6 +32,7 @@ from training_workers.engine.strategies.soup import Soup
 from training_workers.engine.strategies.strategy import answer, save_strategy
 from training_workers.engine.strategies.ties import Ties
 from training_workers.engine.strategies.vote import Vote, winner
+from training_workers.engine.tuning import Tuned
 
 TEXTS = ["what colour is the sky?", "how many legs has a cat", "who are you? " * 2, "ünï ☃"]
 MOST = 6

@@ -30,12 +30,12 @@ from training_workers.engine.release_folder import (
     write_release,
 )
 from training_workers.engine.resampling import wilson
-from training_workers.engine.routing import tune_router
 from training_workers.engine.scoring import Item, marked
 from training_workers.engine.strategies import STRATEGIES, Dev, Strategy
 from training_workers.engine.strategies.strategy import answer
 from training_workers.engine.tasks import PARTS, Items, read_items
 from training_workers.engine.training import Progress, Recipe, TrainingError, train_adapter
+from training_workers.engine.tuning import tune_router
 
 PROFILE = "profile.json"
 CREATED_BY = "python -m training_workers.engine compose"

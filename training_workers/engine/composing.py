@@ -11,10 +11,11 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.pool import BASE, ExpertPool, Sampling
 from training_workers.engine.profiles import Profile
 from training_workers.engine.resampling import Bootstrap, Estimate
-from training_workers.engine.routing import LikelihoodRouter, tune_router
+from training_workers.engine.routing import LikelihoodRouter
 from training_workers.engine.scoring import Item, marked
 from training_workers.engine.strategies import STRATEGIES, Dev, Strategy
 from training_workers.engine.strategies.strategy import answer
+from training_workers.engine.tuning import tune_router
 
 SEES = ("lexical", "hidden", LikelihoodRouter.KIND)
 FIRST_HEAT = 48

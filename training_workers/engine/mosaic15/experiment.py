@@ -34,7 +34,6 @@ from training_workers.engine.mosaic15.contributors import (
 from training_workers.engine.mosaic15.tasks import TASKS
 from training_workers.engine.pool import BASE, ExpertPool, Sampling
 from training_workers.engine.profiles import profile_of
-from training_workers.engine.routing import tune_router
 from training_workers.engine.scoring import Item, marked
 from training_workers.engine.strategies import STRATEGIES, Dev, Strategy
 from training_workers.engine.strategies.best_single import BestSingle
@@ -42,6 +41,7 @@ from training_workers.engine.strategies.chain import Chain
 from training_workers.engine.strategies.nearest import Nearest
 from training_workers.engine.strategies.strategy import answer
 from training_workers.engine.training import Recipe, train_adapter
+from training_workers.engine.tuning import tune_router
 
 TOKENS = 60_000
 """What each expert of the main setting reads."""

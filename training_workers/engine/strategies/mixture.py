@@ -9,17 +9,16 @@ leaves gives its weight to the others in proportion.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from training_workers.engine.pool import Blend, ExpertPool, Prompt, Sampling
+from training_workers.engine.pool import Blend, Prompt
 from training_workers.engine.routing import Route
 from training_workers.engine.strategies.nearest import Routed
-from training_workers.engine.strategies.strategy import Answer, Level, stream_prompts
+from training_workers.engine.strategies.strategy import Level
 
 TEAM = 4
 
@@ -47,34 +46,18 @@ class MixtureBlend:
 
 @dataclass(frozen=True)
 class Blended(Routed, ABC):
-    """What both strategies at the logits share: which models have a say, and the streaming."""
+    """What both strategies at the logits share: which models have a say."""
 
     @abstractmethod
     def blend(self, weights: dict[str, float]) -> Blend:
         """How models with these weights speak together."""
 
-    def voices(self, text: str, route: Route) -> Prompt:
-        """Who speaks; one model alone needs no blend."""
+    def prompt(self, text: str, route: Route) -> Prompt:
+        """One model alone needs no blend."""
         weights = self.router.posterior(route, TEAM)
         if len(weights) == 1:
             return Prompt(text, next(iter(weights)) or None)
         return Prompt(text, self.blend(weights))
-
-    def stream(
-        self,
-        pool: ExpertPool,
-        prompts: Sequence[str],
-        sampling: Sampling,
-        allowed: frozenset[str] | None = None,
-    ) -> Iterator[list[Answer]]:
-        routes = self.routes(prompts, allowed, pool)
-        asked = [self.voices(text, route) for text, route in zip(prompts, routes, strict=True)]
-        yield from stream_prompts(pool, asked, [Answer(route) for route in routes], sampling)
-
-    def likelihood_prompt(
-        self, pool: ExpertPool, prompt: str, allowed: frozenset[str] | None = None
-    ) -> Prompt:
-        return self.voices(prompt, self.routes([prompt], allowed, pool)[0])
 
 
 @dataclass(frozen=True)

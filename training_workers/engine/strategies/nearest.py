@@ -34,10 +34,25 @@ class Routed:
     ) -> list[Route]:
         return self.router.route(prompts, allowed, pool)
 
+    def prompt(self, text: str, route: Route) -> Prompt:
+        """Who answers a text that is routed so: one expert, unless a strategy says otherwise."""
+        return Prompt(text, route.expert)
+
+    def stream(
+        self,
+        pool: ExpertPool,
+        prompts: Sequence[str],
+        sampling: Sampling,
+        allowed: frozenset[str] | None = None,
+    ) -> Iterator[list[Answer]]:
+        routes = self.routes(prompts, allowed, pool)
+        asked = [self.prompt(text, route) for text, route in zip(prompts, routes, strict=True)]
+        yield from stream_prompts(pool, asked, [Answer(route) for route in routes], sampling)
+
     def likelihood_prompt(
         self, pool: ExpertPool, prompt: str, allowed: frozenset[str] | None = None
     ) -> Prompt:
-        return Prompt(prompt, self.routes([prompt], allowed, pool)[0].expert)
+        return self.prompt(prompt, self.routes([prompt], allowed, pool)[0])
 
     def state(self) -> dict[str, Any]:
         return {"router": self.router.state()}
@@ -52,17 +67,6 @@ class Nearest(Routed):
     name: ClassVar[str] = "nearest"
     level: ClassVar[Level] = "routing"
     cost: ClassVar[int] = 1
-
-    def stream(
-        self,
-        pool: ExpertPool,
-        prompts: Sequence[str],
-        sampling: Sampling,
-        allowed: frozenset[str] | None = None,
-    ) -> Iterator[list[Answer]]:
-        routes = self.routes(prompts, allowed, pool)
-        asked = [Prompt(text, route.expert) for text, route in zip(prompts, routes, strict=True)]
-        yield from stream_prompts(pool, asked, [Answer(route) for route in routes], sampling)
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Self:

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 
 from training_workers.engine.devtable import DevTable
 from training_workers.engine.pool import ExpertPool, Piece, Prompt, Sampling
-from training_workers.engine.routing import Route, Tuned
+from training_workers.engine.routing import Route
 from training_workers.engine.scoring import Item
+from training_workers.engine.tuning import Tuned
 
 FILE = "strategy.json"
 
