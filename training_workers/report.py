@@ -49,6 +49,18 @@ MODELS = {
     ),
 }
 """How the page calls each model of a report, and what it is."""
+SHORT = {
+    "base": "Base",
+    "best_single": "Best single",
+    "monolith": "Pooled",
+    "monolith_wide": "Pooled, summed rank",
+    "sequential": "Sequential",
+    "general": "General",
+    "best_single_resampled": "Single, again",
+    "monolith_resampled": "Pooled, again",
+    "monolith_chained": "Pooled, same inference",
+}
+"""The same where many stand side by side."""
 RIVALS = (
     "best_single", "monolith", "general", "sequential", "monolith_wide", "best_single_resampled",
     "monolith_resampled", "monolith_chained", "base",
@@ -112,7 +124,7 @@ class Estimate:
 
     @property
     def signed_range(self) -> str:
-        return f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
+        return f"{100 * self.low:+.1f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{100 * self.high:+.1f}"
 
     @property
     def points(self) -> str:
@@ -121,7 +133,7 @@ class Estimate:
     @property
     def tone(self) -> str:
         """The class of a difference whose whole interval is on one side of 0."""
-        return "good" if self.low > 0 else "bad" if self.high < 0 else ""
+        return "good" if self.low > 0 else "bad" if self.high < 0 else "soft"
 
 
 @dataclass(frozen=True)
@@ -137,6 +149,7 @@ class ModelRow:
     estimate: Estimate | None
     difference: Estimate | None
     gain: str
+    gain_range: str
     p_value: str
     missing: str
     training: Mapping[str, Any]
@@ -209,7 +222,8 @@ class ExpertRow:
 
 @dataclass(frozen=True)
 class OwnerRow:
-    """A contributor and the Shapley value of all their experts at once."""
+    """A contributor and the Shapley value of all their experts at once. Where nobody has several it
+    is that of their one expert, and there are no rows."""
 
     owner_id: int
     name: str
@@ -254,17 +268,19 @@ def _estimate(data: Any, score: str = "score") -> Estimate | None:
 def _p_words(p_value: float | None) -> str:
     if p_value is None:
         return ""
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return "<\N{NO-BREAK SPACE}0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def _gain_words(gain: Mapping[str, float | None] | None) -> str:
-    """The mosaic's score over a rival's, less 1; a rival that may score 0 leaves it open above."""
+def _gain_words(gain: Mapping[str, float | None] | None) -> tuple[str, str]:
+    """The mosaic's score over a rival's, less 1, and its interval; this is open above where the
+    rival may score 0."""
     if not gain:
-        return ""
+        return "", ""
     score, low, high = (
-        "" if gain[end] is None else f"{100 * gain[end]:+.1f} %" for end in ("score", "low", "high")
+        "" if share is None else f"{100 * share:+,.{0 if abs(share) >= 1 else 1}f}"
+        for share in (gain["score"], gain["low"], gain["high"])
     )
-    return f"{score} ({low} to {high})" if high else f"{score} (at least {low})"
+    return f"{score} %", f"{low} to {high}" if high else f"{low} or more"
 
 
 def _verdict(data: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -293,6 +309,7 @@ def _models(data: Mapping[str, Any], labels: Mapping[str, str]) -> list[ModelRow
         if estimate is None and not missing:
             continue
         difference = data.get("differences", {}).get(key, {})
+        gain, gain_range = _gain_words(difference.get("relative_gain"))
         rows.append(
             ModelRow(
                 key=key,
@@ -300,7 +317,8 @@ def _models(data: Mapping[str, Any], labels: Mapping[str, str]) -> list[ModelRow
                 meaning=meaning,
                 estimate=estimate,
                 difference=_estimate(difference),
-                gain=_gain_words(difference.get("relative_gain")),
+                gain=gain,
+                gain_range=gain_range,
                 p_value=_p_words(difference.get("mcnemar_p")),
                 missing=missing,
                 training={"tokens": tokens.get(key), **trained.get(key, {})},
@@ -326,21 +344,21 @@ def _priorities(data: Mapping[str, Any], labels: Mapping[str, str]) -> list[Prio
                     Cell(labels[key], estimate, estimate is not None and estimate.score == top)
                     for key, estimate in found.items()
                 ],
-                rivals=_against(data, labels, statement),
+                rivals=_against(data, statement),
                 harmed=statement in data.get("harmed", []),
             )
         )
     return rows
 
 
-def _against(data: Mapping[str, Any], labels: Mapping[str, str], statement: str) -> list[Cell]:
+def _against(data: Mapping[str, Any], statement: str) -> list[Cell]:
     differences = data.get("differences", {})
     cells = []
-    for rival in MODELS:
+    for rival in SHORT:
         by_priority = differences.get(rival, {}).get("by_priority", {})
         if statement in by_priority:
             row = by_priority[statement]
-            cells.append(Cell(labels[rival], _estimate(row), p_value=_p_words(row["holm_p"])))
+            cells.append(Cell(SHORT[rival], _estimate(row), p_value=_p_words(row["holm_p"])))
     return cells
 
 
@@ -373,6 +391,8 @@ def _owners(shapley: Mapping[str, Any], members: Iterable[ReleaseExpert]) -> lis
     experts: dict[str, list[ReleaseExpert]] = {}
     for member in members:
         experts.setdefault(str(member.expert.owner_id), []).append(member)
+    if all(len(theirs) == 1 for theirs in experts.values()):
+        return []
     rows = [
         OwnerRow(
             owner_id=theirs[0].expert.owner_id,
@@ -390,7 +410,7 @@ def _candidates(data: Mapping[str, Any]) -> list[CandidateRow]:
         CandidateRow(
             name=candidate["name"],
             meaning=STRATEGIES.get(candidate["name"], ""),
-            level=candidate.get("level", ""),
+            level=LEVELS.get(candidate.get("level", ""), ""),
             estimate=_estimate(candidate.get("estimate")),
             n=candidate.get("n"),
             generations=candidate.get("generations"),
@@ -419,6 +439,7 @@ def read_report(data: Mapping[str, Any], *, members: Iterable[ReleaseExpert]) ->
     }
     short = {key: label for key, (label, _) in MODELS.items()} | {"own": "Its own expert"}
     verdict, sentences = _verdict(data)
+    candidates = _candidates(data)
     strategy = data.get("strategy", "")
     sees = data.get("sees", "")
     shapley = data.get("shapley")
@@ -446,9 +467,9 @@ def read_report(data: Mapping[str, Any], *, members: Iterable[ReleaseExpert]) ->
         ],
         owners=_owners(shapley, members) if shapley else [],
         shapley=shapley,
-        candidates=_candidates(data),
+        candidates=candidates,
         strategy_meaning=STRATEGIES.get(strategy, ""),
-        level=LEVELS.get(data.get("level", ""), ""),
+        level=next((one.level for one in candidates if one.chosen), ""),
         sees="" if strategy in WITHOUT_ROUTER else SEES.get(sees, sees),
         generations=data.get("inference", {}).get("mosaic"),
         why=data.get("why", ""),

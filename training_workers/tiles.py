@@ -56,14 +56,10 @@ def _detail(member: ReleaseExpert) -> str:
         if not member.credit:
             return who
         return f"{who}; answered {percent(member.credit)} of all sealed probes right"
+    # Its share of what the mosaic solves beyond the base.
     if member.credit < 0:
-        return (
-            f"{who}; with it the mosaic solves {percent(-member.credit)} of all sealed probes less"
-        )
-    return (
-        f"{who}; its share of what the mosaic solves beyond the base: "
-        f"{percent(member.credit)} of all sealed probes"
-    )
+        return f"{who}; with it the mosaic solves {percent(-member.credit)} of all probes less"
+    return f"{who}; adds {percent(member.credit)} of all probes to what the base solves"
 
 
 def strip_of(members: Iterable[ReleaseExpert]) -> list[Band]:

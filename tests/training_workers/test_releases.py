@@ -82,7 +82,7 @@ def test_the_report_shows_every_rival_and_the_verdicts(
         "The mosaic is above the monolith",
         "On no priority is the mosaic shown to be below the base.",
         "+50.0 points",
-        "&lt; 0.001",
+        "&lt;\N{NO-BREAK SPACE}0.001",
         "whoever was best on the most similar examples answers",
         "nearest is best on the select probes",
         "120,000",
