@@ -23,6 +23,7 @@ from training_workers.engine.scoring import Item
 from training_workers.engine.strategies import Dev, Strategy
 from training_workers.engine.strategies.chain import Chain
 from training_workers.engine.strategies.nearest import Nearest
+from training_workers.engine.strategies.strategy import answer
 from training_workers.engine.tuning import tune_router
 
 LIMIT = 6
@@ -108,6 +109,25 @@ def test_the_chained_monolith_answers_in_the_place_of_every_expert(pool: ExpertP
     chain = replace(Chain.fit(chained.dev), bar=0.0)  # never in parts
     right = chained_monolith(replace(chained, strategy=chain), pool.adapters["red"])
     assert sum(right) <= sum(alone) + 3
+
+
+def test_examples_are_taken_from_items_that_may_be_shown(pool: ExpertPool) -> None:
+    """With a chain that answers in parts whatever it is asked, something is solved together."""
+    one = subject(pool, Chain)
+    together = replace(Chain.fit(one.dev), bar=2.0)
+    prompts = [f"what of the ball in the sea number {n}" for n in range(12)]
+    found = answer(together, pool, prompts, Sampling(LIMIT))
+    shown = [Item(text, (said.text,), "red") for text, said in zip(prompts, found, strict=True)]
+    table = evaluate(pool, shown, list(SUBJECTS), LIMIT)
+    report = measure(replace(one, strategy=together), Rivals({}), draws=1, shown=(shown, table))[
+        "emergence"
+    ]
+    unsolved = [
+        p for n, p in enumerate(prompts) if not any(table.correct[m][n] for m in ("", *SUBJECTS))
+    ]
+    assert {example["prompt"] for example in report["examples"]} <= set(unsolved)
+    assert len(report["examples"]) == min(5, len(unsolved))
+    assert measure(one, Rivals({}), draws=1)["emergence"]["examples"] == []
 
 
 def test_a_choice_feeds_the_measurement(pool: ExpertPool) -> None:

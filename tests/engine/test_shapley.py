@@ -182,3 +182,12 @@ def test_bad_games_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         shapley_values(items, experts, owners, groups=groups)
+
+
+def test_a_loss_is_shared_by_those_who_made_it() -> None:
+    """One expert helps once, its sibling spoils three answers of the base."""
+    helped = [Reading(frozenset(), 0.1, False), Reading(frozenset({"good"}), 0.9, True)]
+    spoilt = [Reading(frozenset(), 0.1, True), Reading(frozenset({"bad"}), 0.9, False)]
+    found = shapley_values([helped, *[spoilt] * 3], ["bad", "good"], {"bad": "o", "good": "o"})
+    assert found["owners"]["o"]["value"] == pytest.approx(-0.5)
+    assert found["credit"] == pytest.approx({"bad": -0.5, "good": 0.0})

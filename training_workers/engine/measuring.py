@@ -10,7 +10,7 @@ from training_workers.engine.adapters import Adapter
 from training_workers.engine.bases import Base
 from training_workers.engine.crediting import EXACT, readings
 from training_workers.engine.devtable import DevTable
-from training_workers.engine.emergence import emergence, regressions, unsolved
+from training_workers.engine.emergence import EXAMPLES, emergence, regressions, unsolved
 from training_workers.engine.evaluating import evaluate
 from training_workers.engine.pool import BASE, ExpertPool, Prompt, Sampling
 from training_workers.engine.reporting import CONTROLS, release_report
@@ -63,9 +63,14 @@ def measure(
     *,
     draws: int = DRAWS,
     seed: int = 0,
+    shown: tuple[Sequence[Item], DevTable] | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,
 ) -> dict[str, Any]:
-    """The release report (see `report.schema.json`): scores, comparisons, emergence, credit."""
+    """The release report (see `report.schema.json`): scores, comparisons, emergence, credit.
+
+    Examples to read are taken from `shown`, other items with the experts' answers, so that whoever
+    reads them learns nothing of the sealed ones; there are none without it.
+    """
     table, items, pool = subject.table, subject.items, subject.pool
     limit = subject.dev.max_new_tokens
     greedy = Sampling(max_new_tokens=limit)
@@ -82,6 +87,7 @@ def measure(
     controls, missing = _controls(subject, rivals, single, budget, seed)
     on_phase("looking for emergence")
     emerged, regressed = _emergence(subject, mosaic, single, budget, draws, seed)
+    emerged["examples"] = _examples(subject, *shown)[:EXAMPLES] if shown else []
     on_phase("dividing the credit")
     credit = shapley_values(
         readings(subject.strategy, pool, items, table, greedy),
@@ -230,7 +236,6 @@ def _emergence(
         },
         budget=budget,
         total=len(items),
-        examples=_examples(subject, part, fresh[0]),
         seed=seed,
     )
     return report, _regressions(subject, mosaic, draws, seed)
@@ -264,10 +269,15 @@ def _any_of(
     return found
 
 
-def _examples(
-    subject: Subject, items: Sequence[Item], answers: Sequence[Answer]
-) -> list[dict[str, Any]]:
-    """Problems that were only solved together, drawn by lot."""
+def _examples(subject: Subject, items: Sequence[Item], table: DevTable) -> list[dict[str, Any]]:
+    """Problems that no model solved alone and the mosaic did, drawn by lot."""
+    rows = [
+        row for row in range(len(items)) if not any(table.correct[m][row] for m in table.models)
+    ]
+    items = [items[row] for row in rows]
+    sampling = Sampling(max_new_tokens=subject.dev.max_new_tokens)
+    prompts = [item.prompt for item in items]
+    answers = answer(subject.strategy, subject.pool, prompts, sampling)
     solved = [
         {
             "prompt": item.prompt,

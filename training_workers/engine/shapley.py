@@ -196,8 +196,10 @@ def _split(
     credit = {}
     for name in experts:
         siblings = [one for one in experts if owners[one] == owners[name]]
-        positive = {one: max(0.0, experts[one]["value"]) for one in siblings}
-        total = sum(positive.values())
-        share = positive[name] / total if total else 1 / len(siblings)
-        credit[name] = of_owner[owners[name]]["value"] * share
+        value = of_owner[owners[name]]["value"]
+        # A loss is shared by those who made it.
+        sign = -1.0 if value < 0 else 1.0
+        parts = {one: max(0.0, sign * experts[one]["value"]) for one in siblings}
+        total = sum(parts.values())
+        credit[name] = value * (parts[name] / total if total else 1 / len(siblings))
     return credit

@@ -104,7 +104,7 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
     subject = Subject(
         choice.strategy, pool, *sealed, choice.dev, _owners(composed), _contributors(members)
     )
-    content = _report(composed, choice, subject, release.base, heartbeat)
+    content = _report(composed, choice, subject, select, release.base, heartbeat)
     folder = f"releases/{release.number}"
     save_strategy(choice.strategy, Path(settings.MEDIA_ROOT) / folder)
     with transaction.atomic():
@@ -191,7 +191,12 @@ def _general(base: Base, members: Sequence[ReleaseExpert]) -> Base | None:
 
 
 def _report(
-    parts: Parts, choice: Choice, subject: Subject, base: Base, heartbeat: Heartbeat
+    parts: Parts,
+    choice: Choice,
+    subject: Subject,
+    select: tuple[list[Item], DevTable],
+    base: Base,
+    heartbeat: Heartbeat,
 ) -> dict[str, Any]:
     """The release report, with what the site knows besides."""
     media = Path(settings.MEDIA_ROOT) / "adapters"
@@ -205,12 +210,11 @@ def _report(
         base_in_memory(general) if general else None,
         {} if general else {"general": why},
     )
-    content = measure(subject, rivals, on_phase=heartbeat.report)
+    content = measure(subject, rivals, shown=select, on_phase=heartbeat.report)
     tokens = {name: trained.tokens for name, trained in parts.controls.items()}
     return {
         **content,
         "strategy": choice.strategy.name,
-        "level": choice.strategy.level,
         "sees": choice.sees,
         "generations": choice.generations,
         "why": choice.why,
