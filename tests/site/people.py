@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Locator, P
 from mosaic_site.supervisor import Stack
 
 # What is awaited here trains, counts and composes on whatever machine this is.
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 300
 PHONE = {"width": 375, "height": 812}
 DESKTOP = {"width": 1280, "height": 900}
 # What a page and everything it loads may weigh, nothing of it cached.
