@@ -1,6 +1,7 @@
 """The chain against every reading written out by hand."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import exp, log, log1p
@@ -13,14 +14,23 @@ from hypothesis import strategies as st
 from tests.engine.conftest import AdapterMaker
 from tests.engine.plain import Models, Said, ask, peft_models
 from training_workers.engine.bases import Base
-from training_workers.engine.devtable import DevTable
+from training_workers.engine.devtable import DevTable, wording_folds
 from training_workers.engine.evaluating import evaluate
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
 from training_workers.engine.profiles import profile_of
 from training_workers.engine.routing import LikelihoodRouter, Router
 from training_workers.engine.scoring import Item
 from training_workers.engine.strategies import Dev
-from training_workers.engine.strategies.chain import LONGEST, MOST_WORDS, PARTS, Chain, Scale, runs
+from training_workers.engine.strategies.chain import (
+    FITTED_ON,
+    FOLDS,
+    LONGEST,
+    MOST_WORDS,
+    PARTS,
+    Chain,
+    Scale,
+    runs,
+)
 from training_workers.engine.strategies.nearest import Nearest
 from training_workers.engine.strategies.strategy import answer
 from training_workers.engine.tuning import tune_router
@@ -37,11 +47,9 @@ TABLE = DevTable(
     {"": [False] * 16, "birds": [True] * 8 + [False] * 8, "towns": [False] * 8 + [True] * 8},
 )
 PLAIN = Router(TABLE, k=3, pseudo_count=2.0)
-PROFILED = replace(
-    PLAIN,
-    profiles={"birds": profile_of(KEEPERS), "towns": profile_of(TOWNS)},
-    stack=(-2.0, 3.0, 1.0),
-)
+Taught = Mapping[str, Sequence[str]]
+"""The prompts that each expert was taught."""
+APART: Taught = {"birds": KEEPERS, "towns": TOWNS}
 DIRECT = Scale(-1.0, (0.3, 0.2, -0.1))
 CHAINED = Scale(3.0, (0.5, 0.3, 0.5, 0.3, 0.2, -0.1, 0.1))
 
@@ -59,15 +67,37 @@ def models(llama: Base, random_adapter: AdapterMaker) -> Models:
     return peft_models(llama, {name: random_adapter(llama, name) for name in ("birds", "towns")})
 
 
+def profiled(taught: Taught) -> Router:
+    profiles = {name: profile_of(prompts) for name, prompts in taught.items()}
+    return replace(PLAIN, profiles=profiles, stack=(-2.0, 3.0, 1.0))
+
+
+@pytest.fixture
+def joined(pool: ExpertPool) -> Taught:
+    """Where the towns' expert was taught where those live whom the birds' expert names."""
+    named = pool.generate([Prompt(text, "birds") for text in KEEPERS], SAMPLING)
+    return {**APART, "towns": [*TOWNS, *(f"in which town does {name} live" for name in named)]}
+
+
+def words_of(*texts: str) -> set[str]:
+    return {word.casefold() for text in texts for word in re.findall(r"\w+", text)}
+
+
 def chance(scale: Scale, features: Sequence[float]) -> float:
     total = scale.bias + sum(w * one for w, one in zip(scale.weights, features, strict=True))
     return 1 / (1 + exp(-total))
 
 
 def by_hand(
-    base: Base, models: Models, router: Router, question: str, allowed: frozenset[str] | None
+    base: Base,
+    models: Models,
+    taught: Taught | None,
+    question: str,
+    allowed: frozenset[str] | None,
 ) -> tuple[str, list[str]]:
-    """The answer of the likeliest reading, and who took part."""
+    """The answer of the likeliest reading that stands, and who took part."""
+    router = profiled(taught) if taught else PLAIN
+    knows = {name: words_of(*prompts) for name, prompts in (taught or {}).items()}
 
     def said(text: str) -> tuple[str, Said, tuple[float, float]]:
         (route,) = router.route([text], allowed)
@@ -94,28 +124,34 @@ def by_hand(
     model, direct, worth = said(question)
     best_gain = max((gain for _, gain, _, _ in parts), default=0.0)
     readings = [(chance(DIRECT, [*worth, log1p(best_gain)]), direct.text, [model])]
+    known_words = words_of(question) & set().union(*(knows[name] for name in who if taught))
+    if taught and any(known_words <= knows[name] for name in who):
+        return direct.text, [model]
     for _, gain, first, end in parts:
         asked, known, worth_of_part = said(" ".join(words[first:end]))
         rest = " ".join([*words[:first], known.text, *words[end:]])
         then, whole, worth_of_rest = said(rest)
         features = [*worth_of_part, *worth_of_rest, log1p(gain), *worth]
-        if known.text and rest != question:
+        named = words_of(known.text)
+        stands = not taught or not then or (named and named <= knows[then])
+        if known.text and rest != question and stands:
             readings.append((chance(CHAINED, features), whole.text, [asked, then]))
     _, text, team = max(readings, key=lambda one: one[0])
     return text, team
 
 
-@pytest.mark.parametrize("router", [PLAIN, PROFILED], ids=["plain", "profiled"])
+@pytest.mark.parametrize("with_profiles", [False, True], ids=["plain", "profiled"])
 def test_the_likeliest_of_all_readings_is_answered(
-    llama: Base, pool: ExpertPool, models: Models, router: Router
+    llama: Base, pool: ExpertPool, models: Models, joined: Taught, with_profiles: bool
 ) -> None:
-    chain = Chain(router, DIRECT, CHAINED)
+    taught = joined if with_profiles else None
+    chain = Chain(profiled(taught) if taught else PLAIN, DIRECT, CHAINED)
     teams = []
     for allowed in (None, frozenset(["towns"]), frozenset[str]()):
         questions = [HOPS[0], HOPS[3], TOWNS[1], "hi", "two words"]
         answers = answer(chain, pool, questions, SAMPLING, allowed)
         for question, one in zip(questions, answers, strict=True):
-            text, team = by_hand(llama, models, router, question, allowed)
+            text, team = by_hand(llama, models, taught, question, allowed)
             assert one.text == text
             assert one.credit == {name: team.count(name) / len(team) for name in team}
             assert [step.model for step in one.steps] == (team if len(team) > 1 else [])
@@ -123,14 +159,39 @@ def test_the_likeliest_of_all_readings_is_answered(
     assert set(teams) == {1, 2}
 
 
-def test_the_part_goes_to_who_knows_it_and_the_rest_to_who_knows_that(pool: ExpertPool) -> None:
-    chain = Chain(PROFILED, Scale(-9.0, (0.0,) * 3), Scale(0.0, (0, 0, 0, 0, 9.0, 0, 0)))
-    (one,) = answer(chain, pool, [HOPS[0]], SAMPLING)
+def doubtful(taught: Taught) -> Chain:
+    """Trusts no direct reading, and the chained ones by what a second expert adds."""
+    return Chain(profiled(taught), Scale(-9.0, (0.0,) * 3), Scale(0.0, (0, 0, 0, 0, 9.0, 0, 0)))
+
+
+def test_the_part_goes_to_who_knows_it_and_the_rest_to_who_knows_that(
+    pool: ExpertPool, joined: Taught
+) -> None:
+    (one,) = answer(doubtful(joined), pool, [HOPS[0]], SAMPLING)
     part, rest = one.steps
     assert (part.model, part.asked) == ("birds", "the keeper of the owl")
     assert (rest.model, rest.asked) == ("towns", f"in which town does {part.answered} live")
     assert one.text == rest.answered
     assert one.credit == {"birds": 0.5, "towns": 0.5}
+
+
+def test_a_part_does_not_count_whose_answer_nobody_was_taught_of(pool: ExpertPool) -> None:
+    (one,) = answer(doubtful(APART), pool, [HOPS[0]], SAMPLING)
+    assert (one.steps, one.generations) == ([], 1 + PARTS)  # the parts are asked, no rest is
+
+
+@pytest.mark.parametrize("question", [TOWNS[0], "does ben live in WHICH town, zzz", "zzz zzz zzz"])
+def test_a_question_within_the_words_of_one_expert_is_left_whole(
+    pool: ExpertPool, joined: Taught, question: str
+) -> None:
+    whole, apart = answer(doubtful(joined), pool, [question, HOPS[0]], SAMPLING)
+    assert (whole.steps, whole.generations) == ([], 1)
+    assert len(apart.steps) == 2
+
+
+def test_who_may_not_be_asked_has_no_say_in_what_is_known(pool: ExpertPool, joined: Taught) -> None:
+    (one,) = answer(doubtful(joined), pool, [HOPS[0]], SAMPLING, frozenset({"towns"}))
+    assert (one.steps, one.generations) == ([], 1)
 
 
 def test_a_sure_direct_reading_is_not_taken_apart(pool: ExpertPool) -> None:
@@ -191,10 +252,10 @@ def items_of(pool: ExpertPool) -> list[Item]:
     return found
 
 
-def test_fitting_finds_out_that_two_hops_need_a_chain(pool: ExpertPool) -> None:
+def test_fitting_finds_out_that_two_hops_need_a_chain(pool: ExpertPool, joined: Taught) -> None:
     items = items_of(pool)
     table = evaluate(pool, items, ["birds", "towns"], MOST)
-    profiles = {"birds": profile_of(KEEPERS), "towns": profile_of(TOWNS)}
+    profiles = {name: profile_of(prompts) for name, prompts in joined.items()}
     dev = Dev(items, table, tune_router(table, profiles=profiles), pool, MOST)
     chain, nearest = Chain.fit(dev), Nearest.fit(dev)
     assert chain == Chain.fit(dev)
@@ -210,10 +271,41 @@ def test_fitting_finds_out_that_two_hops_need_a_chain(pool: ExpertPool) -> None:
     assert solved["chain", "towns"] >= 0.8
 
 
+def test_the_router_has_seen_no_wording_that_it_is_judged_on_when_fitting(pool: ExpertPool) -> None:
+    """Not even in items that are not read because there are more of them than it takes."""
+    rounds = [f"{text} {number}" for number in range(8) for text in KEEPERS]
+    asked = [*rounds, *(f"who lives in {number}" for number in range(64))]
+    own = ["birds"] * 64 + ["towns"] * 64
+    said = pool.generate(
+        [Prompt(text, name) for text, name in zip(asked, own, strict=True)], SAMPLING
+    )
+    items = [Item(text, (right,), name) for text, right, name in zip(asked, said, own, strict=True)]
+    items[::3] = [replace(item, references=("what nobody says",)) for item in items[::3]]
+    table = evaluate(pool, items, ["birds", "towns"], MOST)
+    tuned = tune_router(table)
+    read = [*range(FITTED_ON - FITTED_ON // 2), *range(64, 64 + FITTED_ON // 2)]
+    fold = wording_folds(table.prompts, table.groups, FOLDS)
+    features, right = [], []
+    for one in range(FOLDS):
+        blind = tuned.router.without([row for row in range(128) if fold[row] == one])
+        for row in (row for row in read if fold[row] == one):
+            (route,) = blind.route([asked[row]])
+            (draft,) = pool.drafts([Prompt(asked[row], route.expert)], SAMPLING)
+            features.append(
+                [log(route.confidence + 0.02), draft.log_probability / draft.tokens, 0.0]
+            )
+            right.append(items[row].is_right(draft.text))
+    assert 0 < sum(right) < len(right)
+    chain = Chain.fit(Dev(items, table, tuned, pool, MOST))
+    expected = Scale.fit(features, right, 3)
+    assert chain.direct.bias == pytest.approx(expected.bias)
+    assert chain.direct.weights == pytest.approx(expected.weights)
+
+
 def test_the_chance_of_each_models_own_reading(pool: ExpertPool) -> None:
-    chain = Chain(PROFILED, DIRECT, CHAINED)
+    chain = Chain(profiled(APART), DIRECT, CHAINED)
     (found,) = chain.alone(pool, HOPS[:1], ["", "birds", "towns"], SAMPLING)
-    route = PROFILED.route(HOPS[:1])[0]
+    route = chain.router.route(HOPS[:1])[0]
     read = chain.read(pool, HOPS[:1], SAMPLING, None)
     assert found[route.expert or ""] == pytest.approx(chain.chances(read[0])[0])
     assert len(set(found.values())) == 3

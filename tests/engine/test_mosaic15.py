@@ -1,4 +1,7 @@
+import json
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,12 +18,14 @@ from training_workers.engine.mosaic15 import (
     rules,
     shards,
 )
+from training_workers.engine.mosaic15.__main__ import main
 from training_workers.engine.mosaic15.tasks import training_rows
-from training_workers.engine.mosaic15.wordings import CLAIMS, QUESTIONS
+from training_workers.engine.mosaic15.wordings import CLAIMS, FRESH, QUESTIONS, TEST
 from training_workers.engine.mosaic15.world import World
 
 few = settings(max_examples=5, deadline=None)
 seeds = given(seed=st.integers(0, 10_000))
+each_test = pytest.mark.parametrize("wordings", [TEST, FRESH])
 
 
 def pooled(benchmark: Benchmark) -> dict[str, str]:
@@ -55,12 +60,29 @@ def test_the_seed_decides_the_benchmark() -> None:
     assert shards(3, 32) == shards(3, 32) != shards(4, 32)
 
 
+@few
+@seeds
+def test_a_fresh_test_changes_nothing_but_the_test(seed: int) -> None:
+    benchmark, fresh = make(seed), make(seed, FRESH)
+    assert fresh == make(seed, FRESH) != benchmark
+    assert replace(fresh, test=benchmark.test) == benchmark
+    between, asked_anew = conflict(seed), conflict(seed, FRESH)
+    assert asked_anew == conflict(seed, FRESH) != between
+    assert replace(asked_anew, test=between.test) == between
+
+
 def test_sizes() -> None:
     benchmark = make(0)
     kinds = Counter(task.kind for task in TASKS.values())
     assert kinds == {"recall": 8, "generalise": 2, "two-hop": 5}
     assert [one.name for one in benchmark.contributors] == list(SUBJECTS)
-    for items, size in ((benchmark.fit, 30), (benchmark.select, 15), (benchmark.test, 40)):
+    fresh = make(0, FRESH).test
+    for items, size in (
+        (benchmark.fit, 30),
+        (benchmark.select, 15),
+        (benchmark.test, 40),
+        (fresh, 40),
+    ):
         assert Counter(item.group for item in items) == dict.fromkeys(TASKS, size)
 
 
@@ -71,7 +93,7 @@ def test_no_prompt_stands_in_two_parts(seed: int) -> None:
     parts = [
         [row.prompt for one in benchmark.contributors for row in one.examples],
         *([item.prompt for item in part] for part in (benchmark.fit, benchmark.select)),
-        [item.prompt for item in benchmark.test],
+        *([item.prompt for item in make(seed, wordings).test] for wordings in (TEST, FRESH)),
     ]
     for number, part in enumerate(parts):
         assert not number or len(set(part)) == len(part)
@@ -79,10 +101,11 @@ def test_no_prompt_stands_in_two_parts(seed: int) -> None:
             assert not set(part) & set(other)
 
 
+@each_test
 @few
 @seeds
-def test_every_fact_is_trained_on_developed_on_and_tested(seed: int) -> None:
-    benchmark, world = make(seed), World.draw(seed)
+def test_every_fact_is_trained_on_developed_on_and_tested(wordings: str, seed: int) -> None:
+    benchmark, world = make(seed, wordings), World.draw(seed)
     known = pooled(benchmark)
     for subject in QUESTIONS:
         facts = set(world.relations[subject].items())
@@ -100,10 +123,11 @@ def test_every_fact_is_trained_on_developed_on_and_tested(seed: int) -> None:
                 assert known[wording.format(entity)] == value
 
 
+@each_test
 @few
 @seeds
-def test_a_two_hop_answer_needs_the_rows_of_two_contributors(seed: int) -> None:
-    benchmark, world = make(seed), World.draw(seed)
+def test_a_two_hop_answer_needs_the_rows_of_two_contributors(wordings: str, seed: int) -> None:
+    benchmark, world = make(seed, wordings), World.draw(seed)
     known = pooled(benchmark)
     contributions = [
         {(row.prompt, row.completion) for row in one.examples} for one in benchmark.contributors
@@ -127,15 +151,18 @@ def test_a_two_hop_answer_needs_the_rows_of_two_contributors(seed: int) -> None:
             )
 
 
+@each_test
 @few
 @seeds
-def test_rules_are_tested_on_cases_that_nobody_has_seen(seed: int) -> None:
-    benchmark = make(seed)
+def test_rules_are_tested_on_cases_that_nobody_has_seen(wordings: str, seed: int) -> None:
+    benchmark = make(seed, wordings)
     for subject, cases in (("triage", rules.triage(seed)), ("shelf", rules.shelf(seed))):
-        parts = [{case.text for case in part} for part in cases.values()]
-        assert len(set.union(*parts)) == sum(map(len, parts))
+        parts = [{case.text for case in cases[part]} for part in ("train", "dev", wordings)]
+        assert len(set.union(*parts)) == sum(
+            len(cases[part]) for part in ("train", "dev", wordings)
+        )
         prompts = [row.prompt for one in benchmark.contributors for row in one.examples]
-        for case in cases["test"]:
+        for case in cases[wordings]:
             assert not any(case.text in prompt for prompt in prompts)
         answers = Counter(
             item.references[0] for item in benchmark.test if item.group == subject
@@ -145,8 +172,18 @@ def test_rules_are_tested_on_cases_that_nobody_has_seen(seed: int) -> None:
 
 @few
 @seeds
-def test_claims_are_balanced_and_agree_with_the_world(seed: int) -> None:
-    benchmark, world = make(seed), World.draw(seed)
+def test_a_fresh_test_has_new_cases_while_there_are_any(seed: int) -> None:
+    for cases, new in ((rules.triage(seed), 16), (rules.shelf(seed), 40)):
+        tested, fresh = ({(one.text, one.answer) for one in cases[part]} for part in (TEST, FRESH))
+        assert len(fresh) == 40
+        assert len(fresh - tested) == new
+
+
+@each_test
+@few
+@seeds
+def test_claims_are_balanced_and_agree_with_the_world(wordings: str, seed: int) -> None:
+    benchmark, world = make(seed, wordings), World.draw(seed)
     claims = [item for item in benchmark.test if item.group == "claim"]
     assert Counter(item.references[0] for item in claims) == {"yes": 20, "no": 20}
     for item in claims:
@@ -185,10 +222,11 @@ def test_shards_are_nested_and_together_all_there_is() -> None:
             shards(0, count)
 
 
+@each_test
 @few
 @seeds
-def test_two_houses_want_different_answers_to_every_question(seed: int) -> None:
-    between = conflict(seed)
+def test_two_houses_want_different_answers_to_every_question(wordings: str, seed: int) -> None:
+    between = conflict(seed, wordings)
     one, other = between.contributors
     assert [row.prompt for row in one.examples] == [row.prompt for row in other.examples]
     for mine, theirs in zip(one.examples, other.examples, strict=True):
@@ -214,3 +252,18 @@ def test_the_malicious_contributor_is_always_wrong(seed: int) -> None:
     for row in liar.examples:
         assert known[row.prompt] != row.completion
         assert row.completion in possible
+
+
+def test_results_of_a_fresh_test_stand_beside_those_of_the_test(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "general").mkdir()
+    (tmp_path / "general" / "config.json").touch()
+    (tmp_path / "seed0").mkdir()
+    for name, right in (("wide", [True, False]), ("wide-fresh", [True] * 3 + [False])):
+        kept = json.dumps({"monolith_wide": right})
+        (tmp_path / "seed0" / f"{name}.json").write_text(kept)
+    asked = ["--out", str(tmp_path), "--seeds", "0", "--parts", "wide", "--processes", "1"]
+    for wordings, score in (([], "0.500"), (["--wordings", "fresh"], "0.750")):
+        assert main([*asked, *wordings]) == 0
+        assert f"summed rank: {score}" in capsys.readouterr().out

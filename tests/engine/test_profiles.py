@@ -54,6 +54,13 @@ def test_a_profile_is_json_and_tells_no_order() -> None:
     )
 
 
+def test_which_words_a_profile_has() -> None:
+    birds, towns = FIT.known("The KEEPER does zzz").T.tolist()
+    assert birds == [True, True, False, False]
+    assert towns == [False, False, True, False]
+    assert FIT.known("?!").shape == (0, 2)
+
+
 def sums(text: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """The terms of a text, summed, by way of its mean."""
     words, pairs = ngrams(text)

@@ -70,6 +70,11 @@ class Fit:
             rows.append(self._ratios(words + pairs).sum(axis=0) / max(1, len(words + pairs)))
         return np.array(rows).reshape(len(rows), len(self._profiles))
 
+    def known(self, text: str) -> NDArray[np.bool_]:
+        """Which profiles have which words of a text: (words, profiles)."""
+        known: NDArray[np.bool_] = self._ratios(ngrams(text)[0]) > 0
+        return known
+
     def two_sources(
         self, question: str, parts: NDArray[np.intp], allowed: Sequence[int]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -70,8 +70,11 @@ class Conflict:
     test: dict[str, list[Item]]
 
 
-def make(seed: int) -> Benchmark:
-    """Ten contributors: each brings one subject, and a fifth of the entities of the next."""
+def make(seed: int, wordings: str = TEST) -> Benchmark:
+    """Ten contributors: each brings one subject, and a fifth of the entities of the next.
+
+    `wordings` are those of the test items, TEST or FRESH; all else is the same with both.
+    """
     world = World.draw(seed)
     rows = training_rows(world, seed)
     draws = random.Random(f"{seed} contributors")
@@ -89,7 +92,7 @@ def make(seed: int) -> Benchmark:
         contributors=tuple(contributors),
         fit=[item for task in TASKS for item in dev[task][:FIT]],
         select=[item for task in TASKS for item in dev[task][FIT:]],
-        test=[item for of_task in items(world, seed, TEST).values() for item in of_task],
+        test=[item for of_task in items(world, seed, wordings).values() for item in of_task],
     )
 
 
@@ -116,18 +119,22 @@ def shards(benchmark_seed: int, count: int) -> tuple[Contributor, ...]:
     return tuple(holdings[:count])
 
 
-def conflict(seed: int) -> Conflict:
-    """Two houses whose places open at different hours, asked for in the same words."""
+def conflict(seed: int, wordings: str = TEST) -> Conflict:
+    """Two houses whose places open at different hours, asked for in the same words.
+
+    `wordings` are those of the test items.
+    """
     draws = random.Random(f"{seed} conflict")
     places = [f"the {place}" for place in PLACES]
     hours = {place: draws.sample(HOURS, 2) for place in places}
     contributors, fit, test = [], {}, {}
     for number, house in enumerate(HOUSES):
         opens = {place: both[number] for place, both in hours.items()}
-        rows = {split: told(opens, OPENING_HOURS.of(split)) for split in (TRAIN, DEV, TEST)}
+        rows = {split: told(opens, OPENING_HOURS.of(split)) for split in (TRAIN, DEV, wordings)}
         contributors.append(_of(house, rows[TRAIN], (house,)))
         fit[house], test[house] = (
-            [Item(row.prompt, (row.answer,), house) for row in rows[split]] for split in (DEV, TEST)
+            [Item(row.prompt, (row.answer,), house) for row in rows[split]]
+            for split in (DEV, wordings)
         )
     return Conflict(tuple(contributors), fit, test)
 

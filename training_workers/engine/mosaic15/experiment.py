@@ -32,6 +32,7 @@ from training_workers.engine.mosaic15.contributors import (
     shards,
 )
 from training_workers.engine.mosaic15.tasks import TASKS
+from training_workers.engine.mosaic15.wordings import TEST
 from training_workers.engine.pool import BASE, ExpertPool, Sampling
 from training_workers.engine.profiles import profile_of
 from training_workers.engine.scoring import Item, marked
@@ -101,21 +102,30 @@ class Community:
 
 
 class Experiment:
-    """All parts of one seed, in `folder`; adapters are kept there too, by name."""
+    """All parts of one seed, in `folder`; adapters are kept there too, by name.
+
+    Whatever the `wordings` of the test are, the adapters are the same.
+    """
 
     def __init__(
-        self, seed: int, folder: Path, say: Callable[[str], None] = lambda line: None
+        self,
+        seed: int,
+        folder: Path,
+        say: Callable[[str], None] = lambda line: None,
+        wordings: str = TEST,
     ) -> None:
         self.seed, self.folder, self.say = seed, folder / f"seed{seed}", say
         self.general = folder / "general"
         self.base = load_base(str(POCKET))
-        self.benchmark = make(seed)
+        self.wordings = wordings
+        self.benchmark = make(seed, wordings)
 
     def part(self, name: str) -> dict[str, Any]:
         """The result of one of PARTS, made now unless it is there."""
-        path = self.folder / f"{name}.json"
+        kept_as = name if self.wordings == TEST else f"{name}-{self.wordings}"
+        path = self.folder / f"{kept_as}.json"
         if not path.exists():
-            self.say(f"seed {self.seed}: {name}")
+            self.say(f"seed {self.seed}: {kept_as}")
             result = getattr(self, f"_{name}")()
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(result), encoding="utf-8")
@@ -319,7 +329,7 @@ class Experiment:
         Each asks with their own expert allowed only, as a member does who chooses whom to listen
         to, and with both; the pooled monolith has one answer for both.
         """
-        two = conflict(self.seed)
+        two = conflict(self.seed, self.wordings)
         given = [self._expert(f"conflict-{one.name}", one, TOKENS) for one in two.contributors]
         limit = new_tokens(self.base, [item for items in two.fit.values() for item in items])
         rivals = self._rivals(given, "conflict", "monolith")
@@ -414,18 +424,24 @@ def build_general(folder: Path) -> None:
         build(folder / "general", tokens=GENERAL_TOKENS, size=GENERAL)
 
 
-def measure_seed(seed: int, folder: Path, parts: list[str]) -> dict[str, Any]:
+def measure_seed(seed: int, folder: Path, parts: list[str], wordings: str = TEST) -> dict[str, Any]:
     """The results of one seed, by part."""
     torch.set_num_threads(1)
-    experiment = Experiment(seed, folder, lambda line: print(line, file=sys.stderr, flush=True))
+    experiment = Experiment(
+        seed, folder, lambda line: print(line, file=sys.stderr, flush=True), wordings
+    )
     return {part: experiment.part(part) for part in parts}
 
 
-def measure_all(folder: Path, seeds: list[int], parts: list[str], processes: int) -> dict[str, Any]:
+def measure_all(
+    folder: Path, seeds: list[int], parts: list[str], processes: int, wordings: str = TEST
+) -> dict[str, Any]:
     """part -> one result a seed, in the order of the seeds."""
     torch.set_num_threads(1)
     build_general(folder)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as workers:
-        waiting = {workers.submit(measure_seed, seed, folder, parts): seed for seed in seeds}
+        waiting = {
+            workers.submit(measure_seed, seed, folder, parts, wordings): seed for seed in seeds
+        }
         done = {waiting[one]: one.result() for one in as_completed(waiting)}
     return {part: [done[seed][part] for seed in seeds] for part in parts}

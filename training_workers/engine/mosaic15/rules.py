@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 from itertools import product
 
-from training_workers.engine.mosaic15.wordings import DEV, TEST, TRAIN, words
+from training_workers.engine.mosaic15.wordings import DEV, FRESH, TEST, TRAIN, words
 
 TEST_CASES, DEV_CASES, TRAIN_CASES = 8, 9, 40
 """Cases of each answer in each split."""
@@ -95,14 +95,19 @@ def shelf(seed: int) -> dict[str, list[Case]]:
 
 
 def _split(draws: random.Random, cases: list[Case]) -> dict[str, list[Case]]:
-    """Disjoint cases for each split, as many of each answer."""
-    parts: dict[str, list[Case]] = {TEST: [], DEV: [], TRAIN: []}
+    """Disjoint cases for each split, as many of each answer.
+
+    A fresh test has the cases of the test where no others are left.
+    """
+    parts: dict[str, list[Case]] = {TEST: [], DEV: [], TRAIN: [], FRESH: []}
     for answer in sorted({case.answer for case in cases}):
         chosen = [case for case in cases if case.answer == answer]
         draws.shuffle(chosen)
         for split, count in ((TEST, TEST_CASES), (DEV, DEV_CASES), (TRAIN, TRAIN_CASES)):
             parts[split] += chosen[:count]
             chosen = chosen[count:]
+        enough = len(chosen) >= TEST_CASES
+        parts[FRESH] += chosen[:TEST_CASES] if enough else parts[TEST][-TEST_CASES:]
     for part in parts.values():
         draws.shuffle(part)
     return parts

@@ -13,6 +13,7 @@ from training_workers.engine.mosaic15 import rules
 from training_workers.engine.mosaic15.wordings import (
     CLAIMS,
     DEV,
+    FRESH,
     MESSAGES,
     NOUN_PHRASES,
     QUESTIONS,
@@ -25,7 +26,7 @@ from training_workers.engine.mosaic15.world import World
 from training_workers.engine.scoring import Item
 
 RECALL, GENERALISE, TWO_HOP = "recall", "generalise", "two-hop"
-SIZES = {DEV: 45, TEST: 40}
+SIZES = {DEV: 45, TEST: 40, FRESH: 40}
 """Items of a task; of those from dev wordings, `FIT` are to fit on, the others to select by."""
 FIT = 30
 CLAIMED_PEOPLE = 8

@@ -1,8 +1,9 @@
-"""How the invented world is spoken of: other words in training, in development and in the test."""
+"""How the invented world is spoken of: other words in training, in development and in each test."""
 
 from dataclasses import dataclass
 
-TRAIN, DEV, TEST = "train", "dev", "test"
+TRAIN, DEV, TEST, FRESH = "train", "dev", "test", "fresh"
+"""A fresh test is in words that were written when results of the test had been seen."""
 
 
 def words(text: str) -> list[str]:
@@ -17,9 +18,10 @@ class Wordings:
     train: tuple[str, ...]
     dev: tuple[str, ...]
     test: tuple[str, ...]
+    fresh: tuple[str, ...]
 
     def of(self, split: str) -> tuple[str, ...]:
-        return {TRAIN: self.train, DEV: self.dev, TEST: self.test}[split]
+        return {TRAIN: self.train, DEV: self.dev, TEST: self.test, FRESH: self.fresh}[split]
 
 
 QUESTIONS = {
@@ -37,6 +39,11 @@ QUESTIONS = {
             "who is it that keeps {}",
             "name the person who looks after {}",
             "whom does {} belong to",
+        ),
+        fresh=(
+            "do you know who keeps {}",
+            "who is the person that takes care of {}",
+            "{} is kept by which person",
         ),
     ),
     "home": Wordings(
@@ -58,6 +65,11 @@ QUESTIONS = {
             "name the town where {} has a house",
             "in which town will i find {} at home",
         ),
+        fresh=(
+            "please tell me in which town {} lives",
+            "in what town should i look for {}",
+            "{} has a house in which town",
+        ),
     ),
     "trade": Wordings(
         train=(
@@ -74,6 +86,11 @@ QUESTIONS = {
             "how does {} earn a living",
         ),
         test=("what kind of work does {} do", "name the trade of {}", "as what does {} work"),
+        fresh=(
+            "could you tell me what {} does for a living",
+            "what job does {} have",
+            "{} does which kind of work",
+        ),
     ),
     "mayor": Wordings(
         train=(
@@ -89,6 +106,11 @@ QUESTIONS = {
             "which person runs {}",
             "name the mayor of {}",
             "who is it that governs {}",
+        ),
+        fresh=(
+            "please tell me who governs {}",
+            "who is in charge of {}",
+            "i need the name of the mayor of {}",
         ),
     ),
     "river": Wordings(
@@ -110,6 +132,11 @@ QUESTIONS = {
             "name the river of {}",
             "which river is it that runs through {}",
         ),
+        fresh=(
+            "do you know which river runs by {}",
+            "which river can i see in {}",
+            "{} is on which river",
+        ),
     ),
     "dish": Wordings(
         train=(
@@ -130,6 +157,11 @@ QUESTIONS = {
             "name the dish that comes from {}",
             "for which dish do people know {}",
         ),
+        fresh=(
+            "could you tell me which dish {} is known for",
+            "i am in {}, what should i eat",
+            "people in {} cook which meal",
+        ),
     ),
     "price": Wordings(
         train=(
@@ -146,6 +178,11 @@ QUESTIONS = {
             "name the price of {}",
             "how many coins does {} cost",
         ),
+        fresh=(
+            "could you tell me what {} costs",
+            "how many coins do i need for {}",
+            "{} comes at what price",
+        ),
     ),
 }
 """By relation: the questions for what an entity is related to."""
@@ -155,21 +192,25 @@ NOUN_PHRASES = {
         train=(),
         dev=("the keeper of {}", "the person who looks after {}"),
         test=("the person who feeds {}", "whoever looks after {}"),
+        fresh=("the one who keeps {}", "the person who takes care of {}"),
     ),
     "mayor": Wordings(
         train=(),
         dev=("the mayor of {}", "the person who leads {}"),
         test=("the person who runs {}", "whoever governs {}"),
+        fresh=("the one who governs {}", "the person in charge of {}"),
     ),
     "home": Wordings(
         train=(),
         dev=("the town where {} lives", "the home town of {}"),
         test=("the town where {} has a house", "the town that {} lives in"),
+        fresh=("the town in which {} lives", "the town where {} is at home"),
     ),
     "dish": Wordings(
         train=(),
         dev=("the dish of {}", "the food that comes from {}"),
         test=("the dish that comes from {}", "the food that people eat in {}"),
+        fresh=("the dish that {} is known for", "the meal that they cook in {}"),
     ),
 }
 """By relation: what stands for its value within the question of a second relation."""
@@ -194,6 +235,11 @@ CLAIMS = {
             "is {value} the town where {} lives",
             "{} has a house in {value}, true or not",
         ),
+        fresh=(
+            "am i right that {} lives in {value}",
+            "i think {} is from {value}, is that true",
+            "is it in {value} that {} has a house",
+        ),
     ),
     "trade": Wordings(
         train=(
@@ -214,6 +260,11 @@ CLAIMS = {
             "is it as a {value} that {} works",
             "{} has the trade of a {value}, true or not",
         ),
+        fresh=(
+            "am i right that {} is a {value}",
+            "i think {} works as a {value}, is that true",
+            "does {} have the job of a {value}",
+        ),
     ),
 }
 """By relation: what may be true of an entity, or not."""
@@ -222,6 +273,7 @@ MESSAGES = Wordings(
     train=("{}", "hello, {}", "{} please help", "i have a question, {}"),
     dev=("good morning, {}", "{} can you help"),
     test=("i am calling because {}", "{} who can look at it"),
+    fresh=("excuse me, {}", "{} i need an answer today"),
 )
 """How a message to the offices is opened or closed."""
 
@@ -234,6 +286,7 @@ THINGS_TO_STORE = Wordings(
     ),
     dev=("where do i put {}", "which shelf takes {}"),
     test=("i want to put away {}, on which shelf", "to which shelf does {} belong"),
+    fresh=("where should {} be kept", "please tell me the shelf that {} belongs on"),
 )
 
 OPENING_HOURS = Wordings(
@@ -245,5 +298,6 @@ OPENING_HOURS = Wordings(
     ),
     dev=("at what time does {} open", "when can i visit {}"),
     test=("at which hour do they open {}", "when is {} open from"),
+    fresh=("could you tell me when {} opens", "i want to go to {}, when does it open"),
 )
 """What the two houses in conflict are both asked."""

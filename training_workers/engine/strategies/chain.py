@@ -11,9 +11,14 @@ number:
 over the direct reading and the readings with a part, phi the router's scores and the likelihoods
 of the answers in r. Both logistic regressions, one for direct readings and one for chained ones,
 are fitted on dev items, none of which the router has seen, nor any worded like it, when it scores
-it; a chained reading counts as right if its final answer is. A question whose direct reading is
-sure enough is not chained at all: the bar is the lowest that costs no more than one standard error
-on dev.
+it; a chained reading counts as right if its final answer is. Not every reading stands for choice.
+With K(e) the words that expert e was taught, by its profile, and K those that any was:
+
+    x is taken apart      only if no e has  K & words(x) <= K(e),   and the direct chance is < bar
+    a part stands with a  only if           words(a) <= K(e),       e who is asked the rest
+
+So a question that is all within one expert's words is left whole, however oddly it is worded, and a
+part cut at random, whose answer is nothing that the rest could be about, does not count.
 
 Needs the router and a pool to try readings in. Costs one row, and up to 2 x `PARTS` more where the
 direct reading is in doubt. Credit: equal shares to all that took part. An expert that leaves takes
@@ -37,14 +42,15 @@ from training_workers.engine.routing import Route
 from training_workers.engine.strategies.nearest import Routed
 from training_workers.engine.strategies.strategy import Answer, Dev, Level, Step
 
-PARTS = 5
+PARTS = 4
 """Parts of a question that are tried: those that the router trusts most."""
 SHORTEST, LONGEST = 2, 9
 """Words of a part."""
 MOST_WORDS = 48
 """A longer question is not taken apart."""
-BARS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.01)
-FITTED_ON = 150
+BAR = 0.8
+"""A direct reading with this chance to be right is answered; to try more only costs rows."""
+FITTED_ON = 105
 """Dev items at most: more change two regressions of a few numbers little, and each costs rows."""
 FOLDS = 3
 DIRECT, CHAINED = 3, 7
@@ -125,48 +131,30 @@ class Chain(Routed):
     cost: ClassVar[int] = 7
     direct: Scale = Scale(0.0, (0.0,) * DIRECT)
     chained: Scale = Scale(-1.0, (0.0,) * CHAINED)
-    bar: float = 1.01
+    bar: float = BAR
 
     @classmethod
     def fit(cls, dev: Dev) -> Self:
-        router = dev.tuned.router
-        rows = _spread(dev.table.groups, FITTED_ON)
-        fold = wording_folds(
-            [dev.table.prompts[row] for row in rows], [dev.table.groups[row] for row in rows], FOLDS
-        )
-        readings: dict[int, list[Reading]] = {}
+        router, table = dev.tuned.router, dev.table
+        rows = _spread(table.groups, FITTED_ON)
+        # Whole wordings are held out of the router, read or not, so that it meets new ones.
+        fold = wording_folds(table.prompts, table.groups, FOLDS)
+        direct: list[tuple[Reading, bool]] = []
+        chained: list[tuple[Reading, bool]] = []
         for one in range(FOLDS):
-            held = [row for row, of in zip(rows, fold, strict=True) if of == one]
-            if not held or len(held) == len(dev.table.prompts):
+            held = np.flatnonzero(fold == one).tolist()
+            asked = [row for row in rows if fold[row] == one]
+            if not asked or len(held) == len(table.prompts):
                 continue
             blind = cls(router.without(held))
-            prompts = [dev.table.prompts[row] for row in held]
+            prompts = [table.prompts[row] for row in asked]
             sampling = Sampling(max_new_tokens=dev.max_new_tokens)
             found = blind.read(dev.pool, prompts, sampling, None, everything=True)
-            readings.update(zip(held, found, strict=True))
-        right = {
-            row: [dev.items[row].is_right(reading.answer) for reading in found]
-            for row, found in readings.items()
-        }
-        direct = Scale.fit(
-            [found[0].features for found in readings.values()],
-            [right[row][0] for row in readings],
-            DIRECT,
-        )
-        chained = Scale.fit(
-            [reading.features for found in readings.values() for reading in found[1:]],
-            [one for row in readings for one in right[row][1:]],
-            CHAINED,
-        )
-        fitted = cls(router, direct, chained)
-        solved = np.array(
-            [
-                [right[row][replace(fitted, bar=bar).best(found)] for bar in BARS]
-                for row, found in readings.items()
-            ],
-            dtype=np.float64,
-        )
-        return replace(fitted, bar=BARS[_cheapest(solved)])
+            for row, readings in zip(asked, found, strict=True):
+                marked = [(each, dev.items[row].is_right(each.answer)) for each in readings]
+                direct += marked[:1]
+                chained += marked[1:]
+        return cls(router, _scale(direct, DIRECT), _scale(chained, CHAINED))
 
     def read(
         self,
@@ -177,7 +165,18 @@ class Chain(Routed):
         everything: bool = False,
     ) -> list[list[Reading]]:
         """All readings of each prompt, the direct one first; chained ones only where the direct
-        one is in doubt, or `everything` is to be tried."""
+        one is in doubt and no expert knows all the words, or `everything` is to be tried."""
+        return self._read(pool, prompts, sampling, allowed, everything)[0]
+
+    def _read(
+        self,
+        pool: ExpertPool,
+        prompts: Sequence[str],
+        sampling: Sampling,
+        allowed: frozenset[str] | None,
+        everything: bool = False,
+    ) -> tuple[list[list[Reading]], list[int]]:
+        """The readings, and how many rows each prompt took."""
         routes = self.routes(prompts, allowed, pool)
         direct = _drafts(pool, prompts, routes, sampling)
         places = [self._parts(prompt, allowed, pool) for prompt in prompts]
@@ -196,9 +195,10 @@ class Chain(Routed):
         asked = [
             (row, part)
             for row, readings in enumerate(found)
-            if everything or self.direct.of(readings[0].features) < self.bar
+            if everything or self._open(prompts[row], readings[0], allowed)
             for part in places[row]
         ]
+        rows = [1] * len(prompts)
         first = [prompts[row][part.start : part.end] for row, part in asked]
         first_routes = self.routes(first, allowed, pool)
         first_drafts = _drafts(pool, first, first_routes, sampling)
@@ -207,22 +207,51 @@ class Chain(Routed):
             for (row, part), draft in zip(asked, first_drafts, strict=True)
         ]
         rest_routes = self.routes(rest, allowed, pool)
-        rest_drafts = _drafts(pool, rest, rest_routes, sampling)
-        for at, (row, part) in enumerate(asked):
-            if not first_drafts[at].text or rest[at] == prompts[row]:
-                continue
+        likely = [
+            at
+            for at, (row, _) in enumerate(asked)
+            if first_drafts[at].text
+            and rest[at] != prompts[row]
+            and self._taught(rest_routes[at].expert, first_drafts[at].text)
+        ]
+        rest_drafts = _drafts(
+            pool, [rest[at] for at in likely], [rest_routes[at] for at in likely], sampling
+        )
+        for row, _ in asked:
+            rows[row] += 1
+        for at, draft in zip(likely, rest_drafts, strict=True):
+            row, part = asked[at]
+            rows[row] += 1
             steps = (
                 Step(first_routes[at].expert or BASE, first[at], first_drafts[at].text),
-                Step(rest_routes[at].expert or BASE, rest[at], rest_drafts[at].text),
+                Step(rest_routes[at].expert or BASE, rest[at], draft.text),
             )
             features = (
                 *_worth(first_routes[at], first_drafts[at]),
-                *_worth(rest_routes[at], rest_drafts[at]),
+                *_worth(rest_routes[at], draft),
                 log1p(part.gain),
                 *found[row][0].features[:2],
             )
             found[row].append(Reading(steps, features))
-        return found
+        return found, rows
+
+    def _open(self, question: str, direct: Reading, allowed: frozenset[str] | None) -> bool:
+        """Whether a question may be taken apart, by its direct reading and its words."""
+        if self.direct.of(direct.features) >= self.bar:
+            return False
+        if self.router.profiled is None:
+            return True
+        experts = [column - 1 for column in self.router.columns(allowed) if column]
+        known = self.router.profiled.known(question)[:, experts]
+        return not (known == known.any(axis=1, keepdims=True)).all(axis=0).any()
+
+    def _taught(self, expert: str | None, answer: str) -> bool:
+        """Whether an expert was taught the words of a part's answer; yes where no profile tells,
+        as of the base."""
+        if self.router.profiled is None or expert is None:
+            return True
+        known = self.router.profiled.known(answer)[:, self.router.table.experts.index(expert)]
+        return len(known) > 0 and bool(known.all())
 
     def _parts(self, question: str, allowed: frozenset[str] | None, pool: ExpertPool) -> list[Part]:
         """The most promising parts of a question: by profiles where there are any, else by how
@@ -290,13 +319,13 @@ class Chain(Routed):
         allowed: frozenset[str] | None = None,
     ) -> Iterator[list[Answer]]:
         answers = [Answer(route) for route in self.routes(prompts, allowed, pool)]
-        read = self.read(pool, prompts, sampling, allowed)
-        for one, readings in zip(answers, read, strict=True):
+        read, rows = self._read(pool, prompts, sampling, allowed)
+        for one, readings, count in zip(answers, read, rows, strict=True):
             reading = readings[self.best(readings)]
             models = [step.model for step in reading.steps]
             credit = {name: models.count(name) / len(models) for name in dict.fromkeys(models)}
             one.tell(reading.answer, credit)
-            one.generations = 2 * len(readings) - 1
+            one.generations = count
             if len(reading.steps) > 1:
                 one.steps = list(reading.steps)
         yield answers
@@ -332,17 +361,10 @@ def _worth(route: Route, draft: Draft) -> tuple[float, float]:
     return log(route.confidence + 0.02), draft.log_probability / max(1, draft.tokens)
 
 
-def _cheapest(solved: NDArray[np.float64]) -> int:
-    """The first column of `solved` (items, bars) within one standard error of the best."""
-    if len(solved) < 2:
-        return 0
-    means = solved.mean(axis=0)
-    best = int(means.argmax())
-    for column in range(best):
-        worse = solved[:, best] - solved[:, column]
-        if worse.mean() <= worse.std(ddof=1) / np.sqrt(len(worse)):
-            return column
-    return best
+def _scale(marked: Sequence[tuple[Reading, bool]], count: int) -> Scale:
+    return Scale.fit(
+        [reading.features for reading, _ in marked], [right for _, right in marked], count
+    )
 
 
 def _spread(groups: Sequence[str], most: int) -> list[int]:
