@@ -6,8 +6,9 @@ from typing import Concatenate, ParamSpec, TypeAlias
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
 
-from mosaic_site.members.models import User
+from mosaic_site.members.models import MemberGroup, MemberGroupQuerySet, User
 
 P = ParamSpec("P")
 View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -29,3 +30,12 @@ def steward_required(view: View[P]) -> View[P]:
 
     update_wrapper(guarded, view)
     return login_required(guarded)
+
+
+def groups_for_anyone() -> MemberGroupQuerySet:
+    """Which groups there are is public; who belongs to one is not."""
+    return MemberGroup.objects.all()
+
+
+def group_for_anyone(pk: int) -> MemberGroup:
+    return get_object_or_404(groups_for_anyone(), pk=pk)

@@ -7,4 +7,10 @@ class MembersConfig(AppConfig):
     name = "mosaic_site.members"
 
     def ready(self) -> None:
-        registry.register({"member.made_steward": "made a steward of"})
+        registry.register(
+            {
+                "member.made_steward": "made a steward of",
+                "group.made": "made the group",
+                "group.edited": "edited the group",
+            }
+        )

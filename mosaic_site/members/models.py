@@ -1,5 +1,42 @@
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Lower
+from django.urls import reverse
+
+# Support within a smaller group could tell what its members think, one by one.
+SMALLEST_SHOWN = 5
+
+
+class MemberGroupQuerySet(models.QuerySet["MemberGroup"]):
+    def with_shown(self) -> "MemberGroupQuerySet":
+        """Adds `is_shown`: it has members enough for support within it to be shown."""
+        sized = self.alias(size=models.Count("members"))
+        return sized.annotate(is_shown=models.Q(size__gte=SMALLEST_SHOWN))
+
+    def shown(self) -> "MemberGroupQuerySet":
+        return self.alias(size=models.Count("members")).filter(size__gte=SMALLEST_SHOWN)
+
+
+class MemberGroup(models.Model):
+    """A part of the community that members may say they belong to ("nurses", "the north side").
+
+    Nobody gains a right by it: support is shown overall and within groups.
+    """
+
+    name = models.CharField(max_length=80)
+    description = models.TextField(blank=True, max_length=600)
+
+    objects = MemberGroupQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(Lower("name"), name="member_group_named_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return f"{reverse('members:group_list')}#group-{self.pk}"
 
 
 class User(AbstractUser):
@@ -12,6 +49,10 @@ class User(AbstractUser):
     role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
     # https://docs.allauth.org treats addresses as unique; the database should too.
     email = models.EmailField(unique=True)
+    # What the member declares; personal, so it is shown to nobody else and not in the ledger.
+    group = models.ForeignKey(
+        MemberGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="members"
+    )
 
     class Meta(AbstractUser.Meta):
         constraints = [

@@ -1,0 +1,27 @@
+from django import forms
+
+from mosaic_site.members.access import groups_for_anyone
+
+
+class GroupForm(forms.Form):
+    name = forms.CharField(label="Name", help_text="As its members call themselves.", max_length=80)
+    description = forms.CharField(
+        label="Who belongs to it?",
+        max_length=600,
+        required=False,
+        widget=forms.Textarea({"rows": 3, "maxlength": 600, "data-counter": ""}),
+    )
+
+
+class DeclareGroupForm(forms.Form):
+    group = forms.ModelChoiceField(
+        label="Your group",
+        queryset=groups_for_anyone(),
+        required=False,
+        empty_label="None, or I would rather not say",
+        help_text=(
+            "Used for one thing only: to show how much support something has within each group of "
+            "at least 5 members, so that a majority cannot overlook the others. "
+            "No page shows who declared what, and you may change it at any time."
+        ),
+    )

@@ -1,0 +1,11 @@
+from django.urls import path
+
+from mosaic_site.members import views
+
+app_name = "members"
+urlpatterns = [
+    path("me/", views.me, name="me"),
+    path("groups/", views.group_list, name="group_list"),
+    path("groups/new/", views.group_new, name="group_new"),
+    path("groups/<int:pk>/", views.group_edit, name="group_edit"),
+]

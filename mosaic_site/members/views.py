@@ -1,0 +1,59 @@
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from mosaic_site.errors import Refused
+from mosaic_site.members import access, actions
+from mosaic_site.members.access import member, steward_required
+from mosaic_site.members.forms import DeclareGroupForm, GroupForm
+
+
+@login_required
+def me(request: HttpRequest) -> HttpResponse:
+    """What the site knows of the member who looks, and the group that they declare."""
+    person = member(request)
+    form = DeclareGroupForm(request.POST or None, initial={"group": person.group_id})
+    if request.method == "POST" and form.is_valid():
+        actions.member_declare_group(member=person, group=form.cleaned_data["group"])
+        messages.success(request, "Your settings are saved.")
+        return redirect("members:me")
+    return render(request, "members/me.html", {"form": form})
+
+
+def group_list(request: HttpRequest) -> HttpResponse:
+    """The groups that members may declare, open to everybody."""
+    groups = access.groups_for_anyone().with_shown()
+    return render(request, "members/group_list.html", {"groups": groups})
+
+
+@steward_required
+def group_new(request: HttpRequest) -> HttpResponse:
+    form = GroupForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            group = actions.group_make(steward=member(request), **form.cleaned_data)
+        except Refused as error:
+            form.add_error("name", str(error))
+        else:
+            messages.success(
+                request, "The group is made. Members can declare it in their settings."
+            )
+            return redirect(group)
+    return render(request, "members/group_edit.html", {"form": form, "group": None})
+
+
+@steward_required
+def group_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    group = access.group_for_anyone(pk)
+    now = {"name": group.name, "description": group.description}
+    form = GroupForm(request.POST or None, initial=now)
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.group_edit(steward=member(request), group=group, **form.cleaned_data)
+        except Refused as error:
+            form.add_error("name", str(error))
+        else:
+            messages.success(request, "The group is changed.")
+            return redirect(group)
+    return render(request, "members/group_edit.html", {"form": form, "group": group})
