@@ -33,21 +33,21 @@ def decide(election: Election) -> Outcome:
        ends before a share reaches the budget: then the supporters of whatever fits can pay it.
     3. What still fits is added: most approvals first, then lower cost, then the lot.
     """
+    election = election.standing
     electorate = Electorate(election)
     initial = Fraction(election.budget, election.voters) if election.voters else Fraction(0)
-    step = initial / 100  # shares are counted in steps: 100 of them at first
-    steps, spending = 100, spend(electorate, initial, step)
+    percent, spending = 100, spend(electorate, initial, step=1 / 100)
     while _something_fits(election, electorate, spending):
         # Within the slack the same experts are bought, so only the first step behind it is tried.
-        following = max(steps + 1, ceil(steps + spending.slack / step))
-        larger = spend(electorate, following * step, step)
+        following = max(percent + 1, ceil(percent * (1 + spending.slack)))
+        larger = spend(electorate, initial * following / 100, step=1 / following)
         if _cost(electorate, larger) > election.budget:
-            steps = following - 1
-            spending = spend(electorate, steps * step, step)
+            percent = following - 1
+            spending = spend(electorate, initial * percent / 100)
             break
-        steps, spending = following, larger
+        percent, spending = following, larger
     filled = fill(election, spending.winners)
-    return Outcome(electorate, initial, steps * step, spending, filled)
+    return Outcome(electorate, initial, initial * percent / 100, spending, filled)
 
 
 def _cost(electorate: Electorate, spending: Spending) -> int:
@@ -56,8 +56,9 @@ def _cost(electorate: Electorate, spending: Spending) -> int:
 
 def _something_fits(election: Election, electorate: Electorate, spending: Spending) -> bool:
     room = election.budget - _cost(electorate, spending)
+    bought = set(spending.winners)
     return any(
         candidate.cost <= room
         for candidate in electorate.candidates.values()
-        if candidate.id not in spending.winners
+        if candidate.id not in bought
     )

@@ -32,11 +32,11 @@ def fill(election: Election, already: Collection[str]) -> Fill:
         fitting = names[: room // cost]
         winners += fitting
         room -= cost * len(fitting)
-        if 0 < len(fitting) < len(names):
+        if fitting and len(names) > 1:
             tied.append(tuple(names))
     return Fill(winners, tied)
 
 
 def utilitarian(election: Election) -> tuple[str, ...]:
     """The greedy winners, for comparison: the same eligible experts, without equal shares."""
-    return tuple(fill(election, ()).winners)
+    return tuple(fill(election.standing, ()).winners)

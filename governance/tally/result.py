@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-Phase = Literal["equal_shares", "fill"]
+Phase = Literal["equal_shares", "fill", "phragmen"]
 Reason = Literal["no_approval", "below_floor", "supporters_could_not_pay", "does_not_fit"]
 
 
@@ -12,8 +12,10 @@ Reason = Literal["no_approval", "below_floor", "supporters_could_not_pay", "does
 class Winner:
     """An admitted expert. `payments` is what each supporter paid, by ballot index.
 
-    In the fill nobody pays: the expert is admitted because the budget has room, so `rho` (the
-    price per unit of utility) is None and `payments` is empty. `round` counts purchases from 1.
+    In the fill (and under the greedy rule) nobody pays: the expert is admitted because the budget
+    has room, so `rho` (the price per unit of utility) is None and `payments` is empty. Under
+    Phragmen's rule there is no rho either, and the supporters pay all they hold. `round` counts
+    admissions from 1.
     """
 
     id: str
@@ -48,14 +50,14 @@ class Loser:
     """An expert that was not admitted, and why.
 
     - no_approval, below_floor: it could not be considered;
-    - does_not_fit: it costs more than the budget, or there was room for it after equal shares,
-      but others with more approvals filled it;
+    - does_not_fit: it costs more than the budget, or than others had left of it at its turn;
     - supporters_could_not_pay: its supporters' shares went to other experts they approve of, or
-      were too few.
+      were too few. Under Phragmen's rule: or they had not earned its cost when the rule ended.
 
-    `remaining` is what its supporters together still held at the final share, `missing` what they
-    lacked for the cost. `more_supporters_needed` is a number of further voters, approving of this
-    expert alone, with whom it would have won; None if no such number was found or looked for.
+    `remaining` is what its supporters together still held in the end, `missing` what they lacked
+    for the cost (money plays no part in the greedy rule: 0, and the cost).
+    `more_supporters_needed` is a number of further voters, approving of this expert alone, with
+    whom it would have won; None if no such number was found or looked for.
     """
 
     id: str
@@ -80,7 +82,10 @@ class Loser:
 
 @dataclass(frozen=True)
 class Lot:
-    """A lot that was drawn; `decisive` if it chose who is admitted and who is not."""
+    """A lot that was drawn; `decisive` if it chose who is admitted and who is not.
+
+    Otherwise it chose their order alone.
+    """
 
     phase: Phase
     round: int
@@ -102,10 +107,16 @@ class Lot:
 class Result:
     """Winners in the order of their admission; money in the unit of the costs.
 
-    `spent_fractions` says for each ballot, by index, which part of its final share was spent.
-    `comparison` is the greedy utilitarian result for the same ballots.
+    A share is the money of one voter: under equal shares, what everybody held at first and at the
+    final, raised share; under Phragmen's rule, what everybody had earned when it ended; under the
+    greedy rule, where nobody pays, budget/voters.
+    By ballot, in the order of the ballots: `spent_fractions`, which part of the final share was
+    spent, and `winners_approved`, how many winners the ballot approves of.
+    `comparison` is the greedy utilitarian result for the same ballots, `waiting_list` who would
+    come next (see `waiting_list`).
     """
 
+    rule: str
     winners: tuple[Winner, ...]
     losers: tuple[Loser, ...]
     lots: tuple[Lot, ...]
@@ -115,15 +126,22 @@ class Result:
     share_initial: Fraction
     share_final: Fraction
     spent_fractions: tuple[Fraction, ...]
+    winners_approved: tuple[int, ...]
     comparison: tuple[str, ...]
+    waiting_list: tuple[str, ...]
 
     @property
     def winner_ids(self) -> tuple[str, ...]:
         return tuple(winner.id for winner in self.winners)
 
+    @property
+    def voters_with_a_winner(self) -> int:
+        return sum(1 for approved in self.winners_approved if approved)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; fractions are strings 'p/q' (or 'p')."""
         return {
+            "rule": self.rule,
             "winners": [winner.to_dict() for winner in self.winners],
             "losers": [loser.to_dict() for loser in self.losers],
             "lots": [lot.to_dict() for lot in self.lots],
@@ -131,7 +149,10 @@ class Result:
             "budget": self.budget,
             "spent": self.spent,
             "voters": self.voters,
+            "voters_with_a_winner": self.voters_with_a_winner,
             "share": {"initial": str(self.share_initial), "final": str(self.share_final)},
             "spent_fractions": [str(fraction) for fraction in self.spent_fractions],
+            "winners_approved": list(self.winners_approved),
             "comparison": list(self.comparison),
+            "waiting_list": list(self.waiting_list),
         }

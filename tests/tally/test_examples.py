@@ -1,16 +1,10 @@
 """Elections small enough to be worked out by hand."""
 
-import json
-import subprocess
-import sys
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
 from governance.tally import Candidate, Election, equal_shares, supporters_needed, utilitarian
-
-ROOT = Path(__file__).parents[2]
 
 
 def election(
@@ -190,17 +184,3 @@ def test_an_election_that_makes_no_sense_is_refused(change: dict[str, object]) -
     assert Election.from_dict(good).budget == 5
     with pytest.raises(ValueError, match=r"positive integers|same id|unknown"):
         Election.from_dict(good | change)
-
-
-def test_the_command_prints_the_winners(tmp_path: Path) -> None:
-    case = election({"a": 4, "b": 5, "d": 3}, {"ab": 1, "abd": 1}, 12)
-    path = tmp_path / "election.json"
-    command = [sys.executable, "-m", "governance.tally", str(path)]
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    path.write_text(json.dumps(case.to_dict()))
-    assert run().stdout.split() == list(equal_shares(case).winner_ids)
-    path.write_text("{}")
-    assert (run().returncode, "is not an election" in run().stderr) == (2, True)
