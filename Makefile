@@ -32,7 +32,7 @@ check: setup
 	.venv/bin/djlint --lint --quiet templates
 	DJANGO_SETTINGS_MODULE=mosaic_site.settings.production \
 	    SECRET_KEY=only-for-this-check-fifty-characters-long-and-random-0123456789 ALLOWED_HOSTS=mosaic.example \
-	    DATABASE_URL=sqlite://:memory: REDIS_URL=redis://localhost \
+	    DATABASE_URL=sqlite://:memory: REDIS_URL=redis://localhost MOSAIC_URL=https://mosaic.example \
 	    $(python) manage.py check --deploy --fail-level WARNING
 	DJANGO_SETTINGS_MODULE=mosaic_site.settings.test $(python) manage.py makemigrations --check --dry-run
 

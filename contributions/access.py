@@ -14,7 +14,7 @@ Person = User | AnonymousUser
 
 
 def priorities_for_anyone() -> PriorityQuerySet:
-    return Priority.objects.select_related("owner").with_counts()
+    return Priority.objects.select_related("owner", "merged_into").with_counts()
 
 
 def priority_for_anyone(pk: int) -> Priority:

@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from mosaic_site.ledger import registry
+from mosaic_site.notices import registry as notices
 
 
 class ContributionsConfig(AppConfig):
@@ -11,6 +12,7 @@ class ContributionsConfig(AppConfig):
             {
                 "priority.declared": "declared the priority",
                 "priority.retired": "retired the priority",
+                "priority.merged": "merged into another the priority",
                 "dataset.uploaded": "uploaded",
                 "dataset.checked": "checked",
                 "dataset.rejected": "found errors in",
@@ -28,4 +30,7 @@ class ContributionsConfig(AppConfig):
                 "expert.cancelled": "cancelled the training of the expert",
                 "expert.withdrawn": "withdrew the expert",
             }
+        )
+        notices.register(
+            {"expert.answered": notices.Kind("My submission was answered", immediate=True)}
         )

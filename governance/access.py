@@ -1,26 +1,58 @@
 """The only way a view, a consumer or the API gets an object. What is not yours does not exist."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from django.db.models import Count, Exists, Min, OuterRef, Prefetch, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
-from governance.models import Ballot, Candidate, Decision, Round
+from governance import ballot_box
+from governance.models import (
+    Ballot,
+    BoxEntry,
+    Candidate,
+    Comment,
+    CommentReport,
+    Decision,
+    Elector,
+    Proposal,
+    ProposalVersion,
+    Question,
+    Round,
+    Slate,
+    Veto,
+)
+from governance.models.proposal import ProposalQuerySet
 from governance.models.round import CandidateQuerySet, RoundQuerySet
+from governance.models.slate import SlateQuerySet
 from mosaic_site.members.models import User
 
 
 def rounds_for_anyone() -> RoundQuerySet:
-    return Round.objects.select_related("opened_by", "settled_by", "decision").with_counts()
+    return (
+        Round.objects.select_related("opened_by", "settled_by")
+        .prefetch_related("decisions__release")
+        .with_counts()
+    )
 
 
 def round_for_anyone(pk: int) -> Round:
     return get_object_or_404(rounds_for_anyone(), pk=pk)
 
 
+def round_to_vote_in(pk: int) -> Round:
+    """A round for its ballot pages, which say nothing of decisions."""
+    return get_object_or_404(Round.objects.with_counts(), pk=pk)
+
+
 def candidates_for_anyone(round_: Round) -> CandidateQuerySet:
     """What stands on the ballot, the cheapest first. It says nothing about who approves of what."""
     return round_.candidates.with_experts().order_by("cost_bytes", "expert__name", "id")
+
+
+def questions_for_anyone(round_: Round) -> Sequence[Question]:
+    return list(round_.questions.select_related("version", "proposal__expert"))
 
 
 def candidates_as_shown_to(person: User, round_: Round) -> list[Candidate]:
@@ -31,65 +63,221 @@ def candidates_as_shown_to(person: User, round_: Round) -> list[Candidate]:
     def place(candidate: Candidate) -> str:
         return hashlib.sha256(f"{round_.pk}:{person.pk}:{candidate.pk}".encode()).hexdigest()
 
-    return sorted(round_.candidates.with_experts(), key=place)
+    return sorted(_with_last_choice(round_.candidates.with_experts()), key=place)
 
 
-def ballot_of(person: User, round_: Round) -> Ballot | None:
-    """A person's own ballot. There is no way to get anybody else's."""
-    return Ballot.objects.filter(round=round_, voter=person).first()
+def _with_last_choice(candidates: CandidateQuerySet) -> CandidateQuerySet:
+    """Adds `chosen_last`: whether the last ratified decision admitted the expert."""
+    decision = Decision.objects.ratified().order_by("-round__opens_at").first()
+    winners = Candidate.objects.filter(
+        pk__in=decision.winner_ids if decision else [], expert=OuterRef("expert")
+    )
+    return candidates.annotate(chosen_last=Exists(winners))
 
 
-def approvals_of(person: User, round_: Round) -> frozenset[int] | None:
-    """The candidates on a person's own ballot, by key; None without a ballot."""
-    ballot = ballot_of(person, round_)
-    return None if ballot is None else frozenset(ballot.approvals.values_list("pk", flat=True))
+def elector_of(person: User, round_: Round) -> Elector | None:
+    """A person's own place in the electorate of a frozen round."""
+    return round_.electors.filter(member=person).first()
 
 
-def may_vote(person: User, round_: Round) -> bool:
-    return round_.electors.filter(member=person).exists()
+def ballot_of(person: User, round_: Round, receipts: Sequence[str] = ()) -> Ballot | None:
+    """A person's own ballot. There is no way to get anybody else's.
+
+    While the round has its key, the person is enough. After that only a receipt finds it: one of
+    those that the person's own browser kept.
+    """
+    if round_.ballot_key:
+        pseudonym = ballot_box.pseudonym(round_.ballot_key, person.pk)
+        return round_.ballots.filter(voter=pseudonym).first()
+    return round_.ballots.filter(receipt__in=receipts).first() if receipts else None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the box says about a receipt: where it is, and whether its ballot counts.
+
+    `ballot` is what it says, for everybody to see once the round is over and openings are public.
+    """
+
+    entry: BoxEntry
+    counts: bool
+    ballot: Ballot | None
+
+
+def receipt_for_anyone(receipt: str) -> Receipt | None:
+    entry = (
+        BoxEntry.objects.filter(receipt=receipt, kind=BoxEntry.Kind.CAST)
+        .select_related("round")
+        .first()
+        if receipt
+        else None
+    )
+    if entry is None:
+        return None
+    ballot = Ballot.objects.filter(receipt=receipt).first()
+    published = entry.round.is_over and openings_are_public(entry.round)
+    return Receipt(entry, ballot is not None, ballot if published else None)
+
+
+def openings_are_public(round_: Round) -> bool:
+    """Whether the ballots may be published: the round is over, and they are enough to hide in."""
+    return round_.is_over and round_.ballots.count() >= Round.ADVISORY_BELOW
 
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """The approvals that a member's ballot page begins with, and where they come from.
+    """What a member's ballot page begins with, and where it comes from.
 
     `ballot` is the one cast in this round, if any; `earlier` is the member's last round before
-    it, if the approvals are taken over from there.
+    it, if the approvals are taken over from there; `slate` is the recommendation asked for.
     """
 
     approved: frozenset[int]
+    answers: dict[int, str] = field(default_factory=dict)
     ballot: Ballot | None = None
     earlier: Round | None = None
+    slate: Slate | None = None
 
 
-def starting_point(person: User, round_: Round) -> StartingPoint:
-    """The current ballot; else the same experts as in the member's last ballot; else nothing."""
+def starting_point(
+    person: User, round_: Round, receipts: Sequence[str] = (), slate: Slate | None = None
+) -> StartingPoint:
+    """A slate that was asked for; else the ballot that is cast; else the same experts as in the
+    member's last ballot, which their browser's receipts (or the key of a round that is not settled
+    yet) find; else nothing."""
     ballot = ballot_of(person, round_)
+    if slate is not None:
+        approved = frozenset(slate.approvals.values_list("pk", flat=True))
+        answers = {int(pk): said for pk, said in slate.answers.items()}
+        return StartingPoint(approved, answers, ballot=ballot, slate=slate)
     if ballot is not None:
-        approved = ballot.approvals.values_list("pk", flat=True)
-        return StartingPoint(frozenset(approved), ballot=ballot)
-    last = (
-        Ballot.objects.filter(voter=person, round__opened_at__lt=round_.opened_at)
-        .select_related("round")
-        .order_by("-round__opened_at")
-        .first()
-    )
-    if last is None:
+        return StartingPoint(ballot.approvals, ballot.answers, ballot=ballot)
+    before = Round.objects.filter(opens_at__lt=round_.opens_at).exclude(pk=round_.pk)
+    last = before.filter(electors__member=person, electors__voted=True).first()
+    earlier = ballot_of(person, last, receipts) if last else None
+    if last is None or earlier is None:
         return StartingPoint(frozenset())
-    experts = last.approvals.values("expert")
-    approved = round_.candidates.filter(expert__in=experts).values_list("pk", flat=True)
-    kept = frozenset(approved)
-    return StartingPoint(kept, earlier=last.round if kept else None)
+    experts = last.candidates.filter(pk__in=earlier.approvals).values("expert")
+    kept = frozenset(round_.candidates.filter(expert__in=experts).values_list("pk", flat=True))
+    return StartingPoint(kept, earlier=last if kept else None)
 
 
-def experts_chosen_last() -> frozenset[int]:
-    """The keys of the experts that the last ratified decision admitted."""
-    decision = (
-        Decision.objects.filter(round__status=Round.Status.RATIFIED)
-        .order_by("-round__opened_at")
-        .first()
+def veto_for_stewards(pk: int) -> Veto:
+    return get_object_or_404(Veto.objects.select_related("round", "candidate"), pk=pk)
+
+
+def slates_for_anyone(round_: Round) -> SlateQuerySet:
+    """The ballots that members recommend, the first one first."""
+    return round_.slates.with_counts().select_related("author").order_by("created_at", "id")
+
+
+def slate_for_anyone(pk: int) -> Slate:
+    return get_object_or_404(Slate.objects.select_related("author", "round"), pk=pk)
+
+
+def slate_of(round_: Round, pk: int) -> Slate:
+    """To begin a ballot of this round with; a slate of another round does not exist here."""
+    return get_object_or_404(Slate.objects.select_related("author"), pk=pk, round=round_)
+
+
+def slate_owned_by(person: User, pk: int) -> Slate:
+    return get_object_or_404(Slate.objects.select_related("author", "round"), pk=pk, author=person)
+
+
+def slate_by(person: User, round_: Round) -> Slate | None:
+    """The one that a person recommends in a round."""
+    return round_.slates.filter(author=person).first()
+
+
+def proposals_for_anyone() -> ProposalQuerySet:
+    """With the titles of their versions; a text is loaded when it is read."""
+    titles = Prefetch("versions", ProposalVersion.objects.defer("text"))
+    return Proposal.objects.with_people().with_counts().prefetch_related(titles)
+
+
+def proposal_for_anyone(pk: int) -> Proposal:
+    return get_object_or_404(proposals_for_anyone(), pk=pk)
+
+
+def proposal_owned_by(person: User, pk: int) -> Proposal:
+    return get_object_or_404(proposals_for_anyone(), pk=pk, author=person)
+
+
+def proposal_controlled_by(person: User, pk: int) -> Proposal:
+    """To withdraw: the author's and the stewards' right."""
+    mine = Q() if person.is_steward else Q(author=person)
+    return get_object_or_404(proposals_for_anyone().filter(mine), pk=pk)
+
+
+def is_endorsed_by(person: User, proposal: Proposal) -> bool:
+    return proposal.endorsements.filter(member=person).exists()
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """A round in which a proposal stood. `won`: what came out; None while there is no result."""
+
+    round: Round
+    won: bool | None
+
+
+def appearances_of(proposal: Proposal) -> list[Appearance]:
+    """The newest twenty."""
+    rows: QuerySet[Candidate] | QuerySet[Question] = (
+        Candidate.objects.filter(expert=proposal.expert_id)
+        if proposal.kind == Proposal.Kind.ADMIT
+        else proposal.questions.all()
     )
-    if decision is None:
-        return frozenset()
-    winners = Candidate.objects.filter(pk__in=decision.winner_ids)
-    return frozenset(winners.values_list("expert_id", flat=True))
+    stood = {row.pk: row.round for row in rows.select_related("round").order_by("-round")[:20]}
+    counted = Decision.objects.filter(stands=True, round__in=stood.values())
+    # What each ballot paid is in the result: too much to load for a word.
+    decisions = {
+        one.round_id: one
+        for one in counted.defer("result").exclude(round__status=Round.Status.ANNULLED)
+    }
+
+    def won(pk: int, round_: Round) -> bool | None:
+        decision = decisions.get(round_.pk)
+        if decision is None:
+            return None
+        if proposal.kind == Proposal.Kind.ADMIT:
+            return str(pk) in decision.recount
+        return pk in decision.passed
+
+    return [Appearance(round_, won(pk, round_)) for pk, round_ in stood.items()]
+
+
+def comments_for_anyone(proposal: Proposal) -> QuerySet[Comment]:
+    """The thread, the first one first; removed ones keep their place."""
+    return proposal.comments.select_related("author", "removed_by")
+
+
+def comment_for_anyone(pk: int) -> Comment:
+    comments = Comment.objects.select_related("author", "removed_by", "proposal")
+    return get_object_or_404(comments.prefetch_related("proposal__versions"), pk=pk)
+
+
+def comment_owned_by(person: User, pk: int) -> Comment:
+    return get_object_or_404(Comment.objects.select_related("proposal"), pk=pk, author=person)
+
+
+def reports_for_stewards(comment: Comment) -> QuerySet[CommentReport]:
+    """The newest twenty. Who reported is known to stewards only."""
+    reports = comment.reports.select_related("member", "answered_by")
+    return reports.order_by("-created_at", "-pk")[:20]
+
+
+def comments_waiting() -> QuerySet[Comment]:
+    """For stewards: comments with reports that nobody answered, the longest wait first.
+
+    With `waiting_since`, `report_count` and the `first_reports`, three at most.
+    """
+    waiting = Comment.objects.filter(reports__answer="").annotate(
+        waiting_since=Min("reports__created_at"), report_count=Count("reports")
+    )
+    first = CommentReport.objects.filter(answer="").select_related("member")[:3]
+    return (
+        waiting.select_related("author", "removed_by", "proposal")
+        .prefetch_related("proposal__versions", Prefetch("reports", first, to_attr="first_reports"))
+        .order_by("waiting_since", "pk")
+    )

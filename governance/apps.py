@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from mosaic_site.ledger import registry
+from mosaic_site.notices import registry as notices
 
 
 class GovernanceConfig(AppConfig):
@@ -9,11 +10,41 @@ class GovernanceConfig(AppConfig):
     def ready(self) -> None:
         registry.register(
             {
+                "round.scheduled": "planned the round",
+                "round.changed": "changed the plan of the round",
+                "round.discussed": "opened the discussion of the round",
+                "round.frozen": "froze the round",
                 "round.opened": "opened the round",
-                "ballot.cast": "cast a ballot in the round",
-                "round.tallied": "closed and tallied the round",
-                "round.no_quorum": "closed without a quorum the round",
+                "round.closed": "closed the round",
+                "round.tallied": "tallied the round",
+                "round.no_quorum": "found no quorum in the round",
+                "round.counted_again": "counted again the round",
                 "round.ratified": "ratified the result of the round",
-                "round.vetoed": "vetoed the result of the round",
+                "round.annulled": "annulled the round",
+                "veto.moved": "moved a veto in the round",
+                "veto.seconded": "joined a veto in the round",
+                "proposal.made": "made the proposal",
+                "proposal.changed": "changed the proposal",
+                "proposal.withdrawn": "withdrew the proposal",
+                "comment.removed": "removed a comment on the proposal",
+                "comment.kept": "kept a reported comment on the proposal",
+                "comment.removal_upheld": "upheld the removal of a comment on the proposal",
+                "comment.restored": "put back a comment on the proposal",
+                "slate.published": "recommended a ballot in the round",
+                "slate.changed": "changed a recommended ballot in the round",
+                "slate.taken_back": "took back a recommended ballot in the round",
+            }
+        )
+        notices.register(
+            {
+                "round.open": notices.Kind("Voting opens", immediate=True),
+                "round.last_day": notices.Kind(
+                    "A day is left and I have not voted", immediate=True
+                ),
+                "round.result": notices.Kind("A result is there", immediate=True),
+                "proposal.changed": notices.Kind("A proposal that I endorsed changed"),
+                "proposal.withdrawn": notices.Kind("A proposal of interest to me was withdrawn"),
+                "comment.answered": notices.Kind("A steward judged a comment"),
+                "comment.reported": notices.Kind("A comment waits for a steward"),
             }
         )

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from governance.models import Candidate, Decision
+from governance.models import Ballot, Candidate, Decision
 from mosaic_site.display.words import mib, percent, tile_colour
-from mosaic_site.members.models import User
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def explain(decision: Decision, candidates: Sequence[Candidate]) -> Explanation:
     initial, final = (Amount(Fraction(result["share"][key])) for key in ("initial", "final"))
     return Explanation(
         joined=joined,
-        left_out=_left_out(result, by_id),
+        left_out=_left_out(decision, by_id),
         draws=[_draw(lot, by_id) for lot in result["lots"]],
         lot_decided=result["lot_decided"],
         budget=result["budget"],
@@ -154,12 +153,13 @@ def _joined(winner: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> Joined
     )
 
 
-def _left_out(result: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> list[LeftOut]:
+def _left_out(decision: Decision, by_id: Mapping[str, Candidate]) -> list[LeftOut]:
+    result = decision.result
     left_out = [_loser(loser, by_id[loser["id"]], result) for loser in result["losers"]]
-    counted = {one["id"] for one in (*result["winners"], *result["losers"])}
-    withdrawn = [candidate for name, candidate in by_id.items() if name not in counted]
-    why = "It was withdrawn before the close, so it was not counted."
-    return left_out + [LeftOut(gone, None, why, None, None, "") for gone in withdrawn]
+    return left_out + [
+        LeftOut(by_id[str(one["candidate"])], None, one["why"], None, None, "")
+        for one in decision.without
+    ]
 
 
 def _loser(loser: Mapping[str, Any], candidate: Candidate, result: Mapping[str, Any]) -> LeftOut:
@@ -211,21 +211,16 @@ def _draw(lot: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> Draw:
 
 
 def my_share(
-    decision: Decision,
-    approved: frozenset[int] | None,
-    person: User,
-    candidates: Sequence[Candidate],
+    decision: Decision, ballot: Ballot | None, candidates: Sequence[Candidate]
 ) -> MyShare | None:
-    """What became of a voter's share; None for somebody who did not vote.
-
-    `approved` are the keys on this person's own ballot.
-    """
-    if approved is None or person.pk not in decision.voters:
+    """What became of a voter's share, by their own ballot; None without one."""
+    if ballot is None:
         return None
     bought = {int(one["id"]) for one in decision.result["winners"] if one["payments"]}
     filled = {int(one["id"]) for one in decision.result["winners"]} - bought
-    index = decision.voters.index(person.pk)
-    mine = [candidate for candidate in candidates if candidate.pk in approved]
+    # Ballots are counted in the order of their receipts.
+    index = decision.round.ballots.filter(receipt__lt=ballot.receipt).count()
+    mine = [candidate for candidate in candidates if candidate.pk in ballot.approvals]
     return MyShare(
         empty=not mine,
         fraction=Fraction(decision.result["spent_fractions"][index]),

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from contributions.models import Dataset, DatasetVersion, Expert, Priority
-from governance.models import Ballot, Elector, Round
+from governance.models import Elector, Round
 from mosaic_site.ledger.models import Entry
 from mosaic_site.ledger.reading import told
 from mosaic_site.members.models import User
@@ -122,11 +122,8 @@ def _count(number: int, one: str, many: str = "") -> str:
 def _open_round(person: User | None) -> Round | None:
     """The open round, annotated with whether the person may vote (`mine`) and has (`voted`)."""
     rounds = Round.objects.filter(status=Round.Status.OPEN)
-    own = {"round": OuterRef("pk")}
-    return rounds.annotate(
-        mine=Exists(Elector.objects.filter(**own, member=person)),
-        voted=Exists(Ballot.objects.filter(**own, voter=person)),
-    ).first()
+    own = Elector.objects.filter(round=OuterRef("pk"), member=person)
+    return rounds.annotate(mine=Exists(own), voted=Exists(own.filter(voted=True))).first()
 
 
 def _needs_of_member(person: User, open_round: Any) -> Iterator[Need]:
@@ -155,7 +152,7 @@ def _needs_of_steward(numbers: Numbers) -> Iterator[Need]:
         yield Need(f"{_count(waiting, 'expert')} to approve or return.", desk, "To the desk")
     results = numbers.of(Round, Round.Status.PROVISIONAL)
     if results:
-        yield Need(f"{_count(results, 'result')} to ratify or veto.", desk, "To the desk")
+        yield Need(f"{_count(results, 'result')} to ratify or contest.", desk, "To the desk")
     failed = numbers.of(Release, Release.Status.FAILED)
     if failed:
         yield Need(f"{_count(failed, 'release')} could not be composed.", desk, "To the desk")

@@ -5,6 +5,7 @@ periodic `reconcile` starts whatever a lost message left undone.
 """
 
 import logging
+from typing import Any
 
 from asgiref.sync import async_to_sync
 from celery import current_app
@@ -23,7 +24,12 @@ def announce(group: str) -> None:
 
 def nudge(app: str) -> None:
     """After the commit, ask `app` ("governance", say) to reconcile now, not at the next tick."""
-    transaction.on_commit(lambda: _send(f"{app}.tasks.reconcile"))
+    send(f"{app}.tasks.reconcile")
+
+
+def send(task: str, *arguments: Any) -> None:
+    """After the commit, have a worker run `task`. Where the broker is away it does not run."""
+    transaction.on_commit(lambda: _send(task, arguments))
 
 
 def _hint(group: str) -> None:
@@ -36,8 +42,8 @@ def _hint(group: str) -> None:
         logger.warning("no hint sent to %s: %s", group, error)
 
 
-def _send(task: str) -> None:
+def _send(task: str, arguments: tuple[Any, ...]) -> None:
     try:
-        current_app.send_task(task)
+        current_app.send_task(task, args=arguments)
     except (OperationalError, RedisError, OSError) as error:
-        logger.warning("%s not sent, the next tick will do: %s", task, error)
+        logger.warning("%s not sent: %s", task, error)

@@ -9,6 +9,8 @@ urlpatterns = [
     path("healthz", home.healthz, name="healthz"),
     path("account/", include("allauth.urls")),
     path("ledger/", include("mosaic_site.ledger.urls")),
+    path("inbox/", include("mosaic_site.notices.urls")),
+    path("", include("mosaic_site.members.urls")),
     path("", include("contributions.urls")),
     path("", include("governance.urls")),
     path("", include("training_workers.urls")),

@@ -1,12 +1,13 @@
 """The only way a view, a consumer or the API gets an object. What is not yours does not exist."""
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Prefetch
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from mosaic_site.members.models import User
 from training_workers.models import Job, Release
-from training_workers.models.release import ReleaseQuerySet
+from training_workers.models.release import ReleaseExpert, ReleaseQuerySet
 
 Person = User | AnonymousUser
 
@@ -35,8 +36,9 @@ def job_controlled_by(person: User, pk: int) -> Job:
 
 def releases_for_anyone() -> ReleaseQuerySet:
     """With what a mosaic is drawn from: the members, their experts and whose they are."""
+    members = ReleaseExpert.objects.select_related("expert__owner")
     return Release.objects.select_related("decision__round", "base").prefetch_related(
-        "members__expert__owner"
+        Prefetch("members", members)
     )
 
 

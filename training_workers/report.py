@@ -168,11 +168,12 @@ class Cell:
 @dataclass(frozen=True)
 class PriorityRow:
     """One priority: its number of sealed probes, every model's score on them, and how far the
-    mosaic is above each rival there."""
+    mosaic is above each rival there. `weight` is what members gave it, 1 on average."""
 
     statement: str
     url: str
     n: int | None
+    weight: float | None
     cells: list[Cell]
     rivals: list[Cell]
     harmed: bool
@@ -340,6 +341,7 @@ def _priorities(data: Mapping[str, Any], labels: Mapping[str, str]) -> list[Prio
                 statement=statement,
                 url=reverse("contributions:priority_detail", args=[pk]) if pk else "",
                 n=scores.get("n"),
+                weight=data.get("weights", {}).get(statement),
                 cells=[
                     Cell(labels[key], estimate, estimate is not None and estimate.score == top)
                     for key, estimate in found.items()

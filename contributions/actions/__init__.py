@@ -15,11 +15,17 @@ from contributions.actions.experts import (
     expert_cancel,
     expert_fail,
     expert_resubmit,
+    expert_retire,
     expert_return,
     expert_submit,
     expert_withdraw,
 )
-from contributions.actions.priorities import ProbeText, priority_declare, priority_retire
+from contributions.actions.priorities import (
+    ProbeText,
+    priority_declare,
+    priority_merge,
+    priority_retire,
+)
 
 __all__ = [
     "ProbeText",
@@ -34,10 +40,12 @@ __all__ = [
     "expert_cancel",
     "expert_fail",
     "expert_resubmit",
+    "expert_retire",
     "expert_return",
     "expert_submit",
     "expert_withdraw",
     "priority_declare",
+    "priority_merge",
     "priority_retire",
     "reconcile",
     "version_check",

@@ -13,6 +13,7 @@ from mosaic_site import live
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
+from mosaic_site.notices.actions import notify
 
 
 def base_register(
@@ -183,6 +184,7 @@ def expert_approve(*, steward: User, expert: Expert, reason: str = "") -> Expert
             reason=reason,
             base=_active_base(),
         )
+        _tell_owner(expert, f"Your expert “{expert}” is approved and will be trained.")
         live.nudge("training_workers")
     return expert
 
@@ -191,8 +193,22 @@ def expert_return(*, steward: User, expert: Expert, reason: str) -> Expert:
     """Give an expert back to its owner, with a reason that everybody can read."""
     if not reason.strip():
         raise Refused("Give a public reason, so that its owner knows what to change.")
-    return _move(
-        expert, Expert.Status.RETURNED, actor=steward, action="expert.returned", reason=reason
+    with transaction.atomic():
+        expert = _move(
+            expert, Expert.Status.RETURNED, actor=steward, action="expert.returned", reason=reason
+        )
+        _tell_owner(expert, f"Your expert “{expert}” was returned: {reason}")
+    return expert
+
+
+def _tell_owner(expert: Expert, text: str) -> None:
+    notify(
+        members=[expert.owner],
+        kind="expert.answered",
+        text=text,
+        url=expert.get_absolute_url(),
+        # One answer to one submission.
+        key=f"expert.answered:{expert.pk}:{expert.submitted_at.isoformat()}",
     )
 
 
@@ -205,6 +221,13 @@ def expert_withdraw(*, actor: User, expert: Expert, reason: str) -> Expert:
         raise Refused("Give a public reason for withdrawing somebody else's expert.")
     return _move(
         expert, Expert.Status.WITHDRAWN, actor=actor, action="expert.withdrawn", reason=reason
+    )
+
+
+def expert_retire(*, expert: Expert, reason: str) -> Expert:
+    """Take out an expert that the members voted out."""
+    return _move(
+        expert, Expert.Status.WITHDRAWN, actor=None, action="expert.withdrawn", reason=reason
     )
 
 

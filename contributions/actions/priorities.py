@@ -1,4 +1,4 @@
-"""Declaring and retiring priorities."""
+"""Declaring, retiring and merging priorities."""
 
 import random
 import uuid
@@ -101,4 +101,35 @@ def priority_retire(*, steward: User, priority: Priority, reason: str) -> Priori
         priority.status = Priority.Status.RETIRED
         priority.save(update_fields=["status"])
         record(actor=steward, action="priority.retired", subject=priority, reason=reason)
+    return priority
+
+
+def priority_merge(*, steward: User, priority: Priority, into: Priority, reason: str) -> Priority:
+    """Retire a priority in favour of another that says the same, and point there.
+
+    Its experts and probes stay where they are. Raises Refused for itself and for one that is
+    retired, as every merged one is: so the pointers never go round in a circle.
+    """
+    if not reason.strip():
+        raise Refused("Give a public reason for merging this priority.")
+    if priority.pk == into.pk:
+        raise Refused("A priority cannot be merged into itself. Choose another one.")
+    with transaction.atomic():
+        # In order, or two merges that cross could wait for each other for ever.
+        both = Priority.objects.select_for_update().filter(pk__in=[priority.pk, into.pk])
+        rows = {row.pk: row for row in both.order_by("pk")}
+        priority, into = rows[priority.pk], rows[into.pk]
+        if priority.status == Priority.Status.RETIRED:
+            raise Refused("This priority is retired already.")
+        if into.status == Priority.Status.RETIRED:
+            raise Refused(f"“{into}” is retired. Choose one that is open.")
+        priority.status, priority.merged_into = Priority.Status.RETIRED, into
+        priority.save(update_fields=["status", "merged_into"])
+        record(
+            actor=steward,
+            action="priority.merged",
+            subject=priority,
+            reason=reason,
+            data={"into": into.pk},
+        )
     return priority

@@ -40,6 +40,10 @@ class Priority(models.Model):
     statement = models.CharField(max_length=200)
     why = models.TextField(blank=True, max_length=2000)
     status = models.CharField(max_length=10, choices=Status, default=Status.OPEN)
+    # The one that says the same, if it was retired for that; its experts and probes stay here.
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     # The form's own number: a second click finds the first one's row.
     once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -52,7 +56,12 @@ class Priority(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(status__in=["open", "retired"]), name="priority_status_known"
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(merged_into=None)
+                | (models.Q(status="retired") & ~models.Q(merged_into=models.F("pk"))),
+                name="priority_merged_is_retired",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -82,6 +82,7 @@ def priority_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "parts": priority.probes.per_part(),
         "page": Paginator(probes, PROBES_A_PAGE).get_page(request.GET.get("page")),
         "experts": access.experts_for_anyone().filter(priority=priority),
+        "merged": priority.merged.order_by("pk"),
         "lines": about(priority),
         "is_open": priority.status == Priority.Status.OPEN,
         "bring_data_url": guide.carry(reverse("contributions:dataset_new"), priority),

@@ -1,19 +1,54 @@
 """Every verb that changes how people decide. Nothing else writes these tables."""
 
-from governance.actions.rounds import (
-    ballot_cast,
-    reconcile,
-    round_close,
-    round_open,
-    round_ratify,
-    round_veto,
+from governance.actions.box import ballot_cast, receipt_mail
+from governance.actions.comments import (
+    comment_add,
+    comment_remove,
+    comment_report,
+    report_answer,
 )
+from governance.actions.priorities import priorities_merge, priority_vote
+from governance.actions.proposals import (
+    endorse,
+    endorsement_withdraw,
+    proposal_edit,
+    proposal_make,
+    proposal_withdraw,
+)
+from governance.actions.rounds import (
+    reconcile,
+    round_advance,
+    round_cancel,
+    round_change,
+    round_open,
+    round_schedule,
+)
+from governance.actions.settling import round_ratify, veto_move, veto_second
+from governance.actions.slates import slate_publish, slate_take_back
 
 __all__ = [
     "ballot_cast",
+    "comment_add",
+    "comment_remove",
+    "comment_report",
+    "endorse",
+    "endorsement_withdraw",
+    "priorities_merge",
+    "priority_vote",
+    "proposal_edit",
+    "proposal_make",
+    "proposal_withdraw",
+    "receipt_mail",
     "reconcile",
-    "round_close",
+    "report_answer",
+    "round_advance",
+    "round_cancel",
+    "round_change",
     "round_open",
     "round_ratify",
-    "round_veto",
+    "round_schedule",
+    "slate_publish",
+    "slate_take_back",
+    "veto_move",
+    "veto_second",
 ]

@@ -1,5 +1,31 @@
-from governance.models.ballot import Ballot
-from governance.models.decision import Decision
-from governance.models.round import Candidate, Elector, Round
+from governance.models.ballot import Ballot, BoxEntry, BoxHead
+from governance.models.decision import Decision, Veto
+from governance.models.proposal import (
+    Comment,
+    CommentReport,
+    Endorsement,
+    Proposal,
+    ProposalVersion,
+)
+from governance.models.round import Candidate, Elector, Question, Round
+from governance.models.slate import Slate
+from governance.models.support import PriorityVote
 
-__all__ = ["Ballot", "Candidate", "Decision", "Elector", "Round"]
+__all__ = [
+    "Ballot",
+    "BoxEntry",
+    "BoxHead",
+    "Candidate",
+    "Comment",
+    "CommentReport",
+    "Decision",
+    "Elector",
+    "Endorsement",
+    "PriorityVote",
+    "Proposal",
+    "ProposalVersion",
+    "Question",
+    "Round",
+    "Slate",
+    "Veto",
+]

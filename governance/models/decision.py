@@ -1,20 +1,53 @@
+import uuid
+
+from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
-from governance.models.round import Round
+from governance.models.round import Candidate, Round
+
+
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    def ratified(self) -> "DecisionQuerySet":
+        """What counts: the last tally of each ratified round."""
+        return self.filter(stands=True, round__status=Round.Status.RATIFIED)
 
 
 class Decision(models.Model):
     """The result of a tally: who joined, what it cost and why, as `governance.tally` tells it.
 
-    `voters[i]` names whose ballot the i-th entry of the result's spending is; it is shown only
-    to that person.
+    A tally is never edited. A veto counts the same ballots again without an expert: that is the
+    next number, and it stands instead.
     """
 
-    round = models.OneToOneField(Round, on_delete=models.PROTECT, related_name="decision")
+    round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="decisions")
+    number = models.PositiveSmallIntegerField(default=1)
+    stands = models.BooleanField(default=True)
+    # The canonical result of the count of the experts; spending by ballot, in order of receipts.
     result = models.JSONField()
-    voters = models.JSONField(default=list)
+    # The winners' ids, in order, as `governance.recount` found them.
+    recount = models.JSONField(default=list)
+    # [{"id", "result", "recount"}] for each question.
+    questions = models.JSONField(default=list)
+    # [{"candidate", "why"}] for each candidate left out of the count.
+    without = models.JSONField(default=list)
+    # [{"group", "voters", "served"}] for declared groups of at least `GROUP_AT_LEAST` voters:
+    # how many of them approved of at least one winner. Counted while the round has its key.
+    groups = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    GROUP_AT_LEAST = 5
+
+    objects = DecisionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["round", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["round", "number"], name="decision_number_once"),
+            models.UniqueConstraint(
+                fields=["round"], condition=models.Q(stands=True), name="decision_one_stands"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"decision of {self.round}"
@@ -26,3 +59,64 @@ class Decision(models.Model):
     def winner_ids(self) -> list[int]:
         """Primary keys of the winning candidates, in the order in which they were chosen."""
         return [int(winner["id"]) for winner in self.result["winners"]]
+
+    @property
+    def both_agree(self) -> bool:
+        """Whether the two independent counts found the same, in the same order."""
+        counts = [(self.result, self.recount)]
+        counts += [(one["result"], one["recount"]) for one in self.questions]
+        return all([w["id"] for w in result["winners"]] == again for result, again in counts)
+
+    @property
+    def passed(self) -> list[int]:
+        """Primary keys of the questions that were answered with yes."""
+        return [int(one["id"]) for one in self.questions if one["recount"] == ["yes"]]
+
+
+class Veto(models.Model):
+    """A steward's motion to count a round again without an expert, or to annul it altogether.
+
+    It takes effect when a second steward joins it. Only on a ground of the closed list.
+    """
+
+    class Ground(models.TextChoices):
+        LAW = "law", "it would break a law"
+        SAFETY = "safety", "it failed a safety evaluation"
+        BUILD = "build", "it cannot be built"
+        FRAUD = "fraud", "fraud was proven"
+
+    round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="vetoes")
+    # None: the whole round.
+    candidate = models.ForeignKey(
+        Candidate, null=True, blank=True, on_delete=models.PROTECT, related_name="vetoes"
+    )
+    ground = models.CharField(max_length=10, choices=Ground)
+    reason = models.TextField(max_length=2000)
+    moved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="vetoes_moved"
+    )
+    moved_at = models.DateTimeField(auto_now_add=True)
+    seconded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    seconded_at = models.DateTimeField(null=True, blank=True)
+    once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+
+    class Meta:
+        ordering = ["moved_at", "id"]
+        verbose_name_plural = "vetoes"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(ground__in=["law", "safety", "build", "fraud"]),
+                name="veto_ground_known",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(moved_by=models.F("seconded_by")), name="veto_two_stewards"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"veto of {self.candidate or self.round}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("governance:round_detail", args=[self.round_id])

@@ -1,5 +1,6 @@
-import hashlib
 import uuid
+from datetime import timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -9,6 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from contributions.models import Expert
+from governance import ballot_box
+from governance.models.proposal import Proposal, ProposalVersion
 from mosaic_site.lifecycle import Lifecycle
 from mosaic_site.members.models import User
 
@@ -18,66 +21,106 @@ if TYPE_CHECKING:
 ROUND_LIFECYCLE = Lifecycle(
     "round",
     {
-        "open": frozenset({"provisional", "no_quorum"}),
-        "provisional": frozenset({"ratified", "vetoed"}),
+        "scheduled": frozenset({"discussion", "annulled"}),
+        "discussion": frozenset({"frozen", "annulled"}),
+        "frozen": frozenset({"open", "annulled"}),
+        "open": frozenset({"closed"}),
+        "closed": frozenset({"tallied"}),
+        "tallied": frozenset({"provisional", "no_quorum"}),
+        "provisional": frozenset({"ratified", "annulled"}),
         "no_quorum": frozenset(),
         "ratified": frozenset(),
-        "vetoed": frozenset(),
+        "annulled": frozenset(),
     },
 )
 
 
 class RoundQuerySet(models.QuerySet["Round"]):
-    def due(self) -> "RoundQuerySet":
-        """Open rounds whose time is over."""
-        return self.filter(status=Round.Status.OPEN, closes_at__lte=timezone.now())
+    def under_way(self) -> "RoundQuerySet":
+        """What the clock moves on, the earliest first."""
+        return self.filter(status__in=Round.UNDER_WAY).order_by("opens_at", "id")
+
+    def to_come(self) -> "RoundQuerySet":
+        """Planned, discussed or frozen; nobody votes in them yet."""
+        return self.filter(status__in=Round.TO_COME).order_by("opens_at", "id")
+
+    def over(self) -> "RoundQuerySet":
+        return self.exclude(status__in=(*Round.TO_COME, Round.Status.OPEN))
 
     def with_counts(self) -> "RoundQuerySet":
         """Adds `candidate_count`, `ballot_count`, `elector_count`."""
         return self.annotate(
-            candidate_count=_count("candidates"),
-            ballot_count=_count("ballots"),
-            elector_count=_count("electors"),
+            candidate_count=_count(Candidate.objects.all()),
+            ballot_count=_count(Elector.objects.filter(voted=True)),
+            elector_count=_count(Elector.objects.all()),
         )
 
 
-def _count(relation: str) -> Coalesce:
-    """How many rows of `relation` a round has.
+def _count(rows: "models.QuerySet[Candidate] | models.QuerySet[Elector]") -> Coalesce:
+    """How many of `rows` a round has.
 
     A subquery each: three counts in one join would walk candidates x ballots x electors.
     """
     counted = (
-        Round.objects.filter(pk=models.OuterRef("pk"))
+        rows.filter(round=models.OuterRef("pk"))
         .order_by()
-        .values("pk")
-        .annotate(number=models.Count(relation))
+        .values("round")
+        .annotate(number=models.Count("pk"))
         .values("number")
     )
     return Coalesce(models.Subquery(counted), 0)
 
 
 class Round(models.Model):
-    """One voting cycle. Candidates, costs, budget, electorate and quorum are frozen as it opens."""
+    """One voting cycle: planned, discussed, frozen, voted in, counted and settled.
+
+    Freezing fixes candidates, costs, questions, budget, rule, electorate, quorum, times and the
+    commitment to the lot; from then on the database refuses to change them.
+    """
 
     class Status(models.TextChoices):
+        SCHEDULED = "scheduled", "scheduled"
+        DISCUSSION = "discussion", "discussion"
+        FROZEN = "frozen", "frozen"
         OPEN = "open", "open"
+        CLOSED = "closed", "closed"
+        TALLIED = "tallied", "tallied"
         PROVISIONAL = "provisional", "provisional"
         NO_QUORUM = "no_quorum", "no quorum"
         RATIFIED = "ratified", "ratified"
-        VETOED = "vetoed", "vetoed"
+        ANNULLED = "annulled", "annulled"
+
+    TO_COME = (Status.SCHEDULED, Status.DISCUSSION, Status.FROZEN)
+    UNDER_WAY = (*TO_COME, Status.OPEN, Status.CLOSED, Status.TALLIED)
+    RULE = "equal-shares"
+    ADVISORY_BELOW = 10
+    """With fewer ballots only totals are published, and the result is called advisory."""
 
     title = models.CharField(max_length=120)
     opened_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="rounds_opened"
     )
-    status = models.CharField(max_length=12, choices=Status, default=Status.OPEN)
+    status = models.CharField(max_length=12, choices=Status, default=Status.SCHEDULED)
     budget_bytes = models.PositiveBigIntegerField()
     # Ballots needed for a result; empty ones count.
     quorum = models.PositiveIntegerField()
-    opened_at = models.DateTimeField()
+    rule = models.CharField(max_length=20, default=RULE)
+    # Swiecie's floor: approvals/voters >= cost/(3 x budget).
+    floor = models.BooleanField(default=True)
+    discussion_at = models.DateTimeField()
+    freezes_at = models.DateTimeField()
+    opens_at = models.DateTimeField()
     closes_at = models.DateTimeField()
-    # The lot that settles exact ties. Its hash is public while the round is open.
-    lot_seed = models.CharField(max_length=64)
+    # How long a provisional result can be contested before it may be ratified.
+    contest_lasts = models.DurationField(default=timedelta(0))
+    contest_ends_at = models.DateTimeField(null=True, blank=True)
+    # When those who had not voted were reminded, a day before the close.
+    reminded_at = models.DateTimeField(null=True, blank=True)
+    # The lot that settles exact ties. Its hash is public from the freeze on.
+    lot_seed = models.CharField(max_length=64, blank=True)
+    # The key of the voters' pseudonyms; destroyed as soon as the round is settled.
+    ballot_key = models.CharField(max_length=64, blank=True)
+    electors_root = models.CharField(max_length=64, blank=True)
     status_reason = models.TextField(blank=True)
     settled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
@@ -88,7 +131,7 @@ class Round(models.Model):
     objects = RoundQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-opened_at", "-id"]
+        ordering = ["-opens_at", "-id"]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(status__in=sorted(ROUND_LIFECYCLE.states)),
@@ -98,8 +141,10 @@ class Round(models.Model):
                 fields=["status"], condition=models.Q(status="open"), name="round_one_open"
             ),
             models.CheckConstraint(
-                condition=models.Q(closes_at__gt=models.F("opened_at")),
-                name="round_closes_after_opening",
+                condition=models.Q(discussion_at__lte=models.F("freezes_at"))
+                & models.Q(freezes_at__lte=models.F("opens_at"))
+                & models.Q(opens_at__lt=models.F("closes_at")),
+                name="round_times_in_order",
             ),
         ]
 
@@ -110,8 +155,27 @@ class Round(models.Model):
         return reverse("governance:round_detail", args=[self.pk])
 
     @property
+    def is_frozen(self) -> bool:
+        return bool(self.electors_root)
+
+    @property
     def takes_ballots(self) -> bool:
-        return self.status == self.Status.OPEN and timezone.now() < self.closes_at
+        return self.status == self.Status.OPEN and self.opens_at <= timezone.now() < self.closes_at
+
+    @property
+    def takes_slates(self) -> bool:
+        """Whether members may recommend a ballot: what stands on it is known, and not yet over."""
+        return self.status == self.Status.FROZEN or self.takes_ballots
+
+    @property
+    def takes_changes(self) -> bool:
+        """Whether proposals and plans may still change what will stand on the ballot."""
+        return self.status in (self.Status.SCHEDULED, self.Status.DISCUSSION)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether voting has ended, so that tallies may be seen."""
+        return self.status not in (*self.TO_COME, self.Status.OPEN)
 
     @property
     def seconds_left(self) -> float:
@@ -119,24 +183,36 @@ class Round(models.Model):
         return max(0.0, (self.closes_at - timezone.now()).total_seconds())
 
     @property
+    def can_be_contested(self) -> bool:
+        return (
+            self.status == self.Status.PROVISIONAL
+            and self.contest_ends_at is not None
+            and timezone.now() < self.contest_ends_at
+        )
+
+    @property
     def lot_commitment(self) -> str:
-        """SHA-256 of the lot's seed: public from the opening, so that nobody can choose the lot."""
-        return hashlib.sha256(self.lot_seed.encode()).hexdigest()
+        """SHA-256 of the lot's seed: public from the freeze on, so that nobody can choose it."""
+        return ballot_box.commitment(self.lot_seed) if self.lot_seed else ""
 
     @property
     def outcome(self) -> "Decision | None":
-        """The decision, once there is one."""
-        return getattr(self, "decision", None)
+        """The decision that stands, once there is one. Reads what is prefetched."""
+        return next((one for one in self.decisions.all() if one.stands), None)
 
     def refusal_for(self, person: User) -> str:
         """Why this person cannot cast or change a ballot now, as a sentence; "" if they can."""
+        if self.status in self.TO_COME:
+            return "Voting has not begun yet, so nothing was cast. Come back when it opens."
         if not self.takes_ballots:
             return (
                 "This round has closed, so your ballot was not changed. "
                 "What you cast before the close counts."
             )
         if not self.electors.filter(member=person).exists():
-            return "You became a member after this round opened, so you vote from the next one on."
+            return (
+                "You became a member after this round was frozen, so you vote from the next one on."
+            )
         return ""
 
 
@@ -165,18 +241,57 @@ class Candidate(models.Model):
         return self.expert.name
 
 
+class Question(models.Model):
+    """A yes/no question on a round's ballot: a proposal, bound to the exact version voted on.
+
+    It passes if more than `threshold` of those who say yes or no say yes, and at least `quorum`
+    answer at all.
+    """
+
+    round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="questions")
+    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="questions")
+    version = models.ForeignKey(ProposalVersion, on_delete=models.PROTECT, related_name="+")
+    # A fraction p/q, as `fractions.Fraction` reads it.
+    threshold = models.CharField(max_length=10)
+    quorum = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["round", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["round", "proposal"], name="question_once_per_round")
+        ]
+
+    def __str__(self) -> str:
+        return self.version.title
+
+    @property
+    def needed(self) -> Fraction:
+        return Fraction(self.threshold)
+
+
 class Elector(models.Model):
-    """One person who may vote in a round: a member from before it opened."""
+    """One person who may vote in a round: a member from before it was frozen.
+
+    `voted` says that they did, and nothing says what or when: the ballots are another table,
+    with no link to this one.
+    """
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="electors")
     member = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="electorates"
     )
+    salt = models.CharField(max_length=32, blank=True)
+    voted = models.BooleanField(default=False)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["round", "member"], name="elector_once_per_round")
         ]
+        indexes = [models.Index(fields=["round", "voted"])]
 
     def __str__(self) -> str:
         return f"{self.member} in {self.round}"
+
+    @property
+    def public_id(self) -> str:
+        return ballot_box.elector_id(self.salt, self.member_id)

@@ -1,15 +1,19 @@
-"""Voting: the ballot, a look back over it, and the cast. Only the last one writes."""
+"""Voting: the ballot, a look back over it, the cast, and its receipt. Only the cast writes."""
+
+from collections.abc import Sequence
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from governance import access, actions
 from governance.forms import NOT_STANDING, BallotForm
-from governance.models import Candidate, Round
+from governance.models import Candidate, Question, Round
+from governance.receipts import keep_receipt, kept_receipts
 from mosaic_site.errors import Refused
 from mosaic_site.members.access import member
 
@@ -23,24 +27,30 @@ def _turned_away(request: HttpRequest, round_: Round, refusal: str) -> HttpRespo
     return redirect(round_)
 
 
+def _asked(questions: Sequence[Question], answers: dict[int, str]) -> list[dict[str, object]]:
+    return [{"question": one, "answer": answers.get(one.pk, "")} for one in questions]
+
+
 @never_cache
 @login_required
 def ballot(request: HttpRequest, pk: int) -> HttpResponse:
     """The ballot: what stands in the round, with evidence and cost. Choosing writes nothing.
 
-    A POST comes from the review, with a choice to be changed.
+    A POST comes from the review, with a choice to be changed; `?slate=` starts from one.
     """
-    person, round_ = member(request), access.round_for_anyone(pk)
+    person, round_ = member(request), access.round_to_vote_in(pk)
     if refusal := round_.refusal_for(person):
         return _turned_away(request, round_, refusal)
     candidates = access.candidates_as_shown_to(person, round_)
-    start = access.starting_point(person, round_)
-    approved = start.approved
+    questions = access.questions_for_anyone(round_)
+    wanted = request.GET.get("slate", "")
+    slate = access.slate_of(round_, int(wanted)) if wanted.isdecimal() else None
+    start = access.starting_point(person, round_, kept_receipts(request, person), slate)
+    approved, answers = start.approved, start.answers
     if request.method == "POST":
-        form = BallotForm(candidates, request.POST)
+        form = BallotForm(candidates, questions, request.POST)
         if form.is_valid():
-            approved = frozenset(form.cleaned_data["approvals"])
-    chosen_last = access.experts_chosen_last()
+            approved, answers = form.approved, form.answers
     context = {
         "round": round_,
         "start": start,
@@ -50,10 +60,10 @@ def ballot(request: HttpRequest, pk: int) -> HttpResponse:
                 "expert": candidate.expert,
                 "evidence": candidate.expert.evidence.get("own"),
                 "approved": candidate.pk in approved,
-                "chosen_last": candidate.expert_id in chosen_last,
             }
             for candidate in candidates
         ],
+        "asked": _asked(questions, answers),
         "count": len(approved),
         "cost": _cost(candidates, approved),
     }
@@ -64,22 +74,23 @@ def ballot(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def ballot_review(request: HttpRequest, pk: int) -> HttpResponse:
     """What the ballot says, before it is cast. The choice travels in the form, nowhere else."""
-    person, round_ = member(request), access.round_for_anyone(pk)
+    person, round_ = member(request), access.round_to_vote_in(pk)
     if request.method != "POST":
         return redirect("governance:ballot", pk=pk)
     if refusal := round_.refusal_for(person):
         return _turned_away(request, round_, refusal)
     candidates = access.candidates_as_shown_to(person, round_)
-    form = BallotForm(candidates, request.POST)
+    questions = access.questions_for_anyone(round_)
+    form = BallotForm(candidates, questions, request.POST)
     if not form.is_valid():
         messages.error(request, NOT_STANDING)
         return redirect("governance:ballot", pk=pk)
-    approved = frozenset(form.cleaned_data["approvals"])
-    cost = _cost(candidates, approved)
+    cost = _cost(candidates, form.approved)
     context = {
         "round": round_,
-        "approved": [candidate for candidate in candidates if candidate.pk in approved],
-        "others": [candidate for candidate in candidates if candidate.pk not in approved],
+        "approved": [candidate for candidate in candidates if candidate.pk in form.approved],
+        "others": [candidate for candidate in candidates if candidate.pk not in form.approved],
+        "asked": _asked(questions, form.answers),
         "cost": cost,
         "bar": min(cost, round_.budget_bytes),
     }
@@ -89,14 +100,49 @@ def ballot_review(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @login_required
 def ballot_cast(request: HttpRequest, pk: int) -> HttpResponse:
-    person, round_ = member(request), access.round_for_anyone(pk)
-    form = BallotForm(list(round_.candidates.all()), request.POST)
+    person, round_ = member(request), access.round_to_vote_in(pk)
+    form = BallotForm(
+        list(round_.candidates.all()), access.questions_for_anyone(round_), request.POST
+    )
     if not form.is_valid():
         messages.error(request, NOT_STANDING)
         return redirect("governance:ballot", pk=pk)
     try:
-        actions.ballot_cast(voter=person, round_=round_, approvals=form.cleaned_data["approvals"])
+        cast = actions.ballot_cast(
+            voter=person, round_=round_, approvals=form.approved, answers=form.answers
+        )
     except Refused as refusal:
         return _turned_away(request, round_, str(refusal))
+    if "mail" in request.POST:
+        actions.receipt_mail(voter=person, round_=round_, receipt=cast.receipt)
     messages.success(request, "Your ballot is cast. You can change it until the round closes.")
-    return redirect(round_)
+    response = redirect("governance:ballot_receipt", pk=pk)
+    keep_receipt(request, response, person, cast.receipt)
+    return response
+
+
+@never_cache
+@login_required
+def ballot_receipt(request: HttpRequest, pk: int) -> HttpResponse:
+    """The receipt of one's own ballot, and what it is good for."""
+    person, round_ = member(request), access.round_to_vote_in(pk)
+    own = access.ballot_of(person, round_, kept_receipts(request, person))
+    if own is None:
+        return _turned_away(request, round_, "There is no ballot of yours here to show.")
+    context = {"round": round_, "ballot": own}
+    return render(request, "governance/ballot_receipt.html", context)
+
+
+def receipt_check(request: HttpRequest) -> HttpResponse:
+    """Whether a ballot is in the box, and counts: for anybody who has its receipt."""
+    receipt = "".join(request.GET.get("receipt", "").split()).lower()
+    found = access.receipt_for_anyone(receipt)
+    context = {
+        "receipt": receipt,
+        "found": found,
+        "check_url": reverse("governance:receipt_check"),
+        "candidates": (
+            list(access.candidates_for_anyone(found.entry.round)) if found and found.ballot else []
+        ),
+    }
+    return render(request, "governance/receipt_check.html", context)

@@ -1,4 +1,6 @@
-"""Rounds: the list, opening one, following it, and settling its result."""
+"""Rounds: the list, planning one, following it, and settling its result."""
+
+from datetime import timedelta
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -11,24 +13,37 @@ from django_htmx.http import HttpResponseClientRefresh
 from contributions.models import Expert
 from governance import access, actions
 from governance.explanation import explain, my_share
-from governance.forms import RatifyForm, RoundForm, VetoForm, suggested_budget
-from governance.models import Candidate, Round
+from governance.forms import (
+    MIB,
+    CancelForm,
+    RatifyForm,
+    RoundForm,
+    RoundPlanForm,
+    VetoForm,
+    suggested_budget,
+)
+from governance.models import Candidate, Proposal, Round
+from governance.receipts import kept_receipts
 from mosaic_site.errors import Refused
 from mosaic_site.members.access import member, steward_required
 from mosaic_site.members.models import User
 
 
 def round_list(request: HttpRequest) -> HttpResponse:
-    """The open round on top, then the past ones with what came of them."""
+    """The open round on top, what is planned, then the past ones with what came of them."""
     rounds = access.rounds_for_anyone()
-    page = Paginator(rounds.exclude(status=Round.Status.OPEN), 20).get_page(request.GET.get("page"))
-    context = {"open_round": rounds.filter(status=Round.Status.OPEN).first(), "page_obj": page}
+    page = Paginator(rounds.over(), 20).get_page(request.GET.get("page"))
+    context = {
+        "open_round": rounds.filter(status=Round.Status.OPEN).first(),
+        "to_come": rounds.to_come(),
+        "page_obj": page,
+    }
     return render(request, "governance/round_list.html", context)
 
 
 @steward_required
 def round_new(request: HttpRequest) -> HttpResponse:
-    """Open a round over all experts that are eligible now, on the active base."""
+    """Plan a round over all experts that are eligible by then, on the active base."""
     experts = list(Expert.objects.for_ballot().with_people().order_by("adapter_bytes", "name"))
     members = User.objects.filter(is_active=True).count()
     suggested = {
@@ -36,26 +51,34 @@ def round_new(request: HttpRequest) -> HttpResponse:
         "quorum": -(-members // 3),
         "lasts": 1,
         "unit": "days",
+        "discussion": 0,
+        "contest": 24,
     }
     form = RoundForm(request.POST or None, initial=suggested)
     if request.method == "POST" and form.is_valid():
+        opens_at = timezone.now() + timedelta(hours=form.cleaned_data["discussion"])
         try:
-            round_ = actions.round_open(
+            round_ = actions.round_schedule(
                 steward=member(request),
                 title=form.cleaned_data["title"],
                 budget_bytes=form.budget_bytes,
                 quorum=form.cleaned_data["quorum"],
-                closes_at=timezone.now() + form.cleaned_data["length"],
+                opens_at=opens_at,
+                closes_at=opens_at + form.cleaned_data["length"],
+                contest_lasts=timedelta(hours=form.cleaned_data["contest"]),
                 once=form.cleaned_data["once"],
             )
         except Refused as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, f"“{round_}” is open. Every member can vote now.")
+            now_open = round_.status == Round.Status.OPEN
+            what = "is open. Every member can vote now." if now_open else "is planned."
+            messages.success(request, f"“{round_}” {what}")
             return redirect(round_)
     context = {
         "form": form,
         "experts": experts,
+        "questions": list(Proposal.objects.ready().prefetch_related("versions")),
         "total": sum(expert.adapter_bytes for expert in experts),
         "members": members,
         "open_round": Round.objects.filter(status=Round.Status.OPEN).first(),
@@ -64,7 +87,7 @@ def round_new(request: HttpRequest) -> HttpResponse:
 
 
 def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """A round for everybody: while it is open without any tally, afterwards with all reasons."""
+    """A round for everybody: before the close without any tally, afterwards with all reasons."""
     return _show(request, access.round_for_anyone(pk))
 
 
@@ -74,21 +97,31 @@ def _show(
     ratify_form: RatifyForm | None = None,
     veto_form: VetoForm | None = None,
 ) -> HttpResponse:
+    viewer = request.user if isinstance(request.user, User) else None
+    if round_.takes_changes:
+        return _planned(request, round_, viewer)
     candidates = list(access.candidates_for_anyone(round_))
-    if round_.status == Round.Status.OPEN:
-        return _voting(request, round_, candidates)
+    if not round_.is_over:
+        return _voting(request, round_, candidates, viewer)
     if request.headers.get("HX-Request"):  # the page was watching an open round: show the result
         return HttpResponseClientRefresh()
     decision = round_.outcome
-    viewer = request.user if isinstance(request.user, User) else None
+    own = (
+        access.ballot_of(viewer, round_, kept_receipts(request, viewer))
+        if decision and viewer
+        else None
+    )
+    winners = set(decision.winner_ids) if decision else set()
     context = {
         "round": round_,
         "candidates": candidates,
+        "decision": decision,
         "explanation": explain(decision, candidates) if decision else None,
-        "mine": (
-            my_share(decision, access.approvals_of(viewer, round_), viewer, candidates)
-            if decision and viewer
-            else None
+        "mine": my_share(decision, own, candidates) if decision else None,
+        "own": own,
+        "questions": _answered(round_) if decision else [],
+        "vetoes": list(
+            round_.vetoes.select_related("candidate__expert", "moved_by", "seconded_by")
         ),
         # The floor above builds it; this one only points there.
         "release": getattr(decision, "release", None),
@@ -96,21 +129,99 @@ def _show(
             round_.status == Round.Status.PROVISIONAL and viewer is not None and viewer.is_steward
         ),
         "ratify_form": ratify_form or RatifyForm(auto_id="ratify_%s"),
-        "veto_form": veto_form or VetoForm(auto_id="veto_%s"),
+        "veto_form": veto_form
+        or VetoForm([one for one in candidates if one.pk in winners], auto_id="veto_%s"),
     }
     return render(request, "governance/round_result.html", context)
 
 
-def _voting(request: HttpRequest, round_: Round, candidates: list[Candidate]) -> HttpResponse:
-    viewer = request.user if isinstance(request.user, User) else None
+def _answered(round_: Round) -> list[dict[str, object]]:
+    """Each question with what came of it."""
+    results = {int(one["id"]): one for one in round_.outcome.questions} if round_.outcome else {}
+    return [
+        {"question": question, "result": results[question.pk]["result"]}
+        for question in access.questions_for_anyone(round_)
+        if question.pk in results
+    ]
+
+
+def _planned(request: HttpRequest, round_: Round, viewer: User | None) -> HttpResponse:
+    experts = list(Expert.objects.for_ballot().with_people().order_by("adapter_bytes", "name"))
+    may_plan = viewer is not None and viewer.is_steward
+    plan = {
+        "title": round_.title,
+        "budget": f"{round_.budget_bytes / MIB:.2f}",
+        "quorum": round_.quorum,
+    }
+    context = {
+        "round": round_,
+        "experts": experts,
+        "total": sum(expert.adapter_bytes for expert in experts),
+        "questions": list(Proposal.objects.ready().prefetch_related("versions")),
+        "may_plan": may_plan,
+        "plan_form": RoundPlanForm(initial=plan, auto_id="plan_%s") if may_plan else None,
+        "cancel_form": CancelForm(auto_id="cancel_%s") if may_plan else None,
+    }
+    return render(request, "governance/round_planned.html", context)
+
+
+def _voting(
+    request: HttpRequest, round_: Round, candidates: list[Candidate], viewer: User | None
+) -> HttpResponse:
     context = {
         "round": round_,
         "candidates": candidates,
+        "questions": access.questions_for_anyone(round_),
         "total": sum(candidate.cost_bytes for candidate in candidates),
         "refusal": round_.refusal_for(viewer) if viewer else "",
+        "elector": access.elector_of(viewer, round_) if viewer else None,
         "ballot": access.ballot_of(viewer, round_) if viewer else None,
+        "slates": round_.slates.count(),
+        "cancel_form": (
+            CancelForm(auto_id="cancel_%s")
+            if viewer and viewer.is_steward and round_.status == Round.Status.FROZEN
+            else None
+        ),
     }
     return render(request, "governance/round_voting.html", context)
+
+
+@require_POST
+@steward_required
+def round_change(request: HttpRequest, pk: int) -> HttpResponse:
+    round_ = access.round_for_anyone(pk)
+    form = RoundPlanForm(request.POST, auto_id="plan_%s")
+    if form.is_valid():
+        try:
+            actions.round_change(
+                steward=member(request),
+                round_=round_,
+                title=form.cleaned_data["title"],
+                budget_bytes=form.budget_bytes,
+                quorum=form.cleaned_data["quorum"],
+            )
+        except Refused as refusal:
+            messages.error(request, str(refusal))
+        else:
+            messages.success(request, "The plan is changed.")
+    else:
+        messages.error(request, " ".join(str(e) for es in form.errors.values() for e in es))
+    return redirect(round_)
+
+
+@require_POST
+@steward_required
+def round_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    round_ = access.round_for_anyone(pk)
+    try:
+        actions.round_cancel(
+            steward=member(request), round_=round_, reason=request.POST.get("reason", "")
+        )
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "The round is called off. Nobody can vote in it.")
+    return redirect(round_)
 
 
 @require_POST
@@ -127,11 +238,32 @@ def round_ratify(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @steward_required
-def round_veto(request: HttpRequest, pk: int) -> HttpResponse:
+def veto_move(request: HttpRequest, pk: int) -> HttpResponse:
     round_ = access.round_for_anyone(pk)
-    form = VetoForm(request.POST, auto_id="veto_%s")
+    decision = round_.outcome
+    winners = decision.winner_ids if decision else []
+    standing = {one.pk: one for one in access.candidates_for_anyone(round_) if one.pk in winners}
+    form = VetoForm(list(standing.values()), request.POST, auto_id="veto_%s")
     if not form.is_valid():
         return _show(request, round_, veto_form=form)
-    actions.round_veto(steward=member(request), round_=round_, reason=form.cleaned_data["reason"])
-    messages.success(request, "The result is vetoed. The live release stays.")
+    chosen = form.cleaned_data["candidate"]
+    actions.veto_move(
+        steward=member(request),
+        round_=round_,
+        candidate=None if chosen is None else standing[chosen],
+        ground=form.cleaned_data["ground"],
+        reason=form.cleaned_data["reason"],
+        once=form.cleaned_data["once"],
+    )
+    messages.success(request, "Your veto is moved. It takes effect when another steward joins.")
     return redirect(round_)
+
+
+@require_POST
+@steward_required
+def veto_second(request: HttpRequest, pk: int) -> HttpResponse:
+    veto = access.veto_for_stewards(pk)
+    veto = actions.veto_second(steward=member(request), veto=veto)
+    done = "counted again without it" if veto.candidate_id else "annulled"
+    messages.success(request, f"The veto has two stewards now: the round was {done}.")
+    return redirect(veto.round)

@@ -124,7 +124,7 @@ def go_on() -> None:
     for contribution in CONTRIBUTIONS:
         if _is_checked(contribution) and not _experts([contribution]).exists():
             _submit(contribution, steward)
-    rounds = list(Round.objects.order_by("opened_at", "id"))
+    rounds = list(Round.objects.order_by("opens_at", "id"))
     if not rounds:
         if _all_trained():
             with transaction.atomic():
@@ -160,7 +160,7 @@ def _all_trained() -> bool:
 
 
 def _is_live(round_: Round) -> bool:
-    release = getattr(round_.decision, "release", None)
+    release = getattr(round_.outcome, "release", None)
     return release is not None and release.live_at is not None
 
 

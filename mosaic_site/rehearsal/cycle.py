@@ -53,11 +53,16 @@ def run(brought: Sequence[Brought], recipe: dict[str, Any], say: Say) -> Release
         bring.expert_approve(steward=steward, expert=contribution.expert)
     _wait("the experts to train", lambda: _trained(len(contributions), say), say)
     round_ = _vote(steward, contributions, say)
-    _wait("the round to close", lambda: not _is(round_, Round.Status.OPEN), say)
+    _wait(
+        "the round to close",
+        lambda: not Round.objects.under_way().filter(pk=round_.pk).exists(),
+        say,
+    )
     round_.refresh_from_db()
-    if round_.status != Round.Status.PROVISIONAL:
+    decision = round_.outcome
+    if round_.status != Round.Status.PROVISIONAL or decision is None:
         raise NotClosed(f"The round ended without a result: {round_.status_reason}")
-    winners = len(round_.decision.winner_ids)
+    winners = len(decision.winner_ids)
     say(f"{winners} of {len(contributions)} experts join")
     decide.round_ratify(steward=steward, round_=round_, reason="Rehearsal.")
     _wait("the release to be composed", _composed, say)
@@ -150,10 +155,6 @@ def _vote(steward: User, contributions: Sequence[Contribution], say: Say) -> Rou
         decide.ballot_cast(voter=contribution.owner, round_=round_, approvals=everything)
     say(f"{len(contributions)} ballots cast, budget {total / 2**20:.1f} MiB")
     return round_
-
-
-def _is(round_: Round, status: str) -> bool:
-    return Round.objects.filter(pk=round_.pk, status=status).exists()
 
 
 def _composed() -> bool:

@@ -14,6 +14,7 @@ INSTALLED_APPS = [
     "mosaic_site.apps.MosaicSiteConfig",
     "mosaic_site.members",
     "mosaic_site.ledger",
+    "mosaic_site.notices",
     "contributions",
     "governance",
     "training_workers",
@@ -105,6 +106,10 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_LOGOUT_ON_GET = False
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "mosaic@localhost")
+# Seconds; without it a mail server that hangs holds a worker for ever.
+EMAIL_TIMEOUT = 10
+
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_IGNORE_RESULT = True
 # Rows are the truth and `reconcile` sends again what was lost, so a publisher never waits for a
@@ -131,6 +136,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": TICK,
     },
     "governance": {"task": "governance.tasks.reconcile", "schedule": 2.0, "options": TICK},
+    "notices": {
+        "task": "mosaic_site.notices.tasks.reconcile",
+        "schedule": 10.0,
+        "options": TICK,
+    },
     "training_workers": {
         "task": "training_workers.tasks.reconcile",
         "schedule": 5.0,
@@ -142,6 +152,10 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 
 MOSAIC_COMMUNITY = env.str("MOSAIC_COMMUNITY", "Mosaic")
 MOSAIC_DEMO = env.bool("MOSAIC_DEMO", False)
+# Where the site is found, for the links in mails: no slash at its end.
+MOSAIC_URL = env.str("MOSAIC_URL", f"http://127.0.0.1:{env.int('MOSAIC_PORT', 8000)}")
+# At this hour of TIME_ZONE a day's notices are gathered into one mail.
+MOSAIC_DIGEST_HOUR = env.int("MOSAIC_DIGEST_HOUR", 7)
 MOSAIC_UPLOAD_LIMIT_BYTES = env.int("MOSAIC_UPLOAD_LIMIT_MIB", 200) * 2**20
 # A sentence encoder that routers may see questions through, a folder or Hub id; empty for none.
 MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
@@ -149,6 +163,8 @@ MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
 # After so many beginnings without an end a job is given up.
 MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
+# Members who must stand behind a question before it is voted on.
+MOSAIC_ENDORSEMENTS = env.int("MOSAIC_ENDORSEMENTS", 2)
 
 LOGGING = {
     "version": 1,

@@ -7,7 +7,7 @@ from django.core.files.base import File
 from django.utils import timezone
 
 from contributions import actions as bring
-from contributions.models import Expert
+from contributions.models import Expert, Priority
 from governance import actions as decide
 from mosaic_site.members.models import User
 from tests.architecture.things import Things
@@ -19,6 +19,7 @@ from tests.factories import (
     make_priority,
     make_user,
 )
+from tests.governance.makers import make_comment, make_proposal
 from tests.training_workers.makers import (
     composing_release,
     go_live,
@@ -41,6 +42,7 @@ class Crowd(Things):
         self._make_rounds()
         self._make_data()
         self._make_experts()
+        self._make_proposals()
 
     def other_states(self) -> list[str]:
         """Addresses of the same pages for things in another state."""
@@ -89,6 +91,11 @@ class Crowd(Things):
         candidates = list(self.open_round.candidates.values_list("pk", flat=True))
         for member in self.members:
             decide.ballot_cast(voter=member, round_=self.open_round, approvals=candidates)
+            decide.slate_publish(
+                author=member, round_=self.open_round, title="All", approvals=candidates
+            )
+            for priority in Priority.objects.all():
+                decide.priority_vote(member=member, priority=priority, value="agree")
 
     def _make_data(self) -> None:
         """A dataset with many versions, and one of every member's that all may train on."""
@@ -134,3 +141,18 @@ class Crowd(Things):
         job = work.job_claim_next(worker="bench:1")
         assert job is not None
         return job
+
+    def _make_proposals(self) -> None:
+        """Many, the last of them edited, endorsed, discussed, and reported by everybody."""
+        for member in self.members:
+            make_proposal(member)
+        proposal = self.proposal
+        for number in range(self.rows):
+            decide.proposal_edit(
+                author=self.owner, proposal=proposal, title=f"Question {number}?", text="Why not."
+            )
+        for member in self.members:
+            decide.endorse(member=member, proposal=proposal, version=self.rows + 1)
+            comment = make_comment(member, proposal)
+            decide.comment_report(member=self.owner, comment=comment, reason="Off topic.")
+            decide.comment_report(member=member, comment=self.comment, reason="Off topic.")

@@ -63,11 +63,31 @@ REVIEW = Door(
     post=(_LOGIN, _PAGE, _PAGE, _PAGE),
 )
 
+# Leads on, for whoever it is for; neither answer is in the ledger.
+_ELSEWHERE = Answer.ELSEWHERE
+OWNERS_WAY_ON = _page(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
+MEMBERS_WAY_ON = _verb(_LOGIN, _ELSEWHERE, _ELSEWHERE, _ELSEWHERE)
+STEWARDS_WAY_ON = _verb(_LOGIN, _MISSING, _MISSING, _ELSEWHERE)
+MEMBERS_FORM = _verb(_LOGIN, _PAGE, _PAGE, _PAGE)
+# Shows one's own, and leads back who has none.
+MEMBERS_WAY_ON_PAGE = _page(_LOGIN, _ELSEWHERE, _ELSEWHERE, _ELSEWHERE)
+# Without its fields the form comes back.
+STEWARDS_FORM = _verb(_LOGIN, _MISSING, _MISSING, _PAGE)
+# What a member says of themselves; every field may be left empty.
+OWN_SETTINGS = Door(get=MEMBERS.get, post=MEMBERS_WAY_ON.post)
+
 # name -> its door, and the thing in its address, if any (see `things.Things`).
 DOORS: dict[str, tuple[Door, str]] = {
     "home": (PUBLIC, ""),
     "healthz": (PUBLIC, ""),
     "ledger:list": (PUBLIC, ""),
+    "notices:inbox": (MEMBERS, ""),
+    "notices:read_all": (MEMBERS_WAY_ON, ""),
+    "notices:open": (OWNERS_WAY_ON, "notice"),
+    "members:me": (OWN_SETTINGS, ""),
+    "members:group_list": (PUBLIC, ""),
+    "members:group_new": (STEWARDS, ""),
+    "members:group_edit": (STEWARDS, "group"),
     "contributions:priority_list": (PUBLIC, ""),
     "contributions:priority_new": (MEMBERS, ""),
     "contributions:priority_detail": (PUBLIC, "priority"),
@@ -91,10 +111,40 @@ DOORS: dict[str, tuple[Door, str]] = {
     "governance:round_new": (STEWARDS, ""),
     "governance:round_detail": (PUBLIC, "tallied_round"),
     "governance:round_ratify": (STEWARDS_VERB, "tallied_round"),
-    "governance:round_veto": (STEWARDS_VERB, "tallied_round"),
+    "governance:veto_move": (STEWARDS_FORM, "tallied_round"),
+    "governance:veto_second": (STEWARDS_VERB, "veto"),
+    "governance:round_change": (STEWARDS_WAY_ON, "planned_round"),
+    "governance:round_cancel": (STEWARDS_VERB, "planned_round"),
+    "governance:receipt_check": (PUBLIC, ""),
+    "governance:feed": (PUBLIC, ""),
+    "governance:round_chain": (PUBLIC, "open_round"),
+    "governance:round_export": (PUBLIC, "tallied_round"),
+    "governance:ballot_receipt": (MEMBERS_WAY_ON_PAGE, "open_round"),
     "governance:ballot": (MEMBERS, "open_round"),
     "governance:ballot_review": (REVIEW, "open_round"),
-    "governance:ballot_cast": (MEMBERS_VERB, "open_round"),
+    "governance:ballot_cast": (MEMBERS_WAY_ON, "open_round"),
+    "governance:slate_list": (PUBLIC, "open_round"),
+    "governance:slate_edit": (MEMBERS, "open_round"),
+    "governance:slate_detail": (PUBLIC, "slate"),
+    "governance:slate_take_back": (OWNERS_VERB, "slate"),
+    "governance:priority_vote": (MEMBERS_WAY_ON, "priority"),
+    "governance:priority_merge": (STEWARDS, "priority"),
+    "governance:proposal_list": (PUBLIC, ""),
+    "governance:proposal_new": (MEMBERS, ""),
+    "governance:proposal_detail": (PUBLIC, "proposal"),
+    "governance:proposal_changes": (PUBLIC, "proposal"),
+    "governance:proposal_edit": (OWNERS, "proposal"),
+    "governance:proposal_withdraw": (OWNERS_OR_STEWARDS_VERB, "proposal"),
+    "governance:endorse": (MEMBERS_WAY_ON, "proposal"),
+    "governance:endorsement_withdraw": (MEMBERS_WAY_ON, "proposal"),
+    "governance:comment_add": (MEMBERS_FORM, "proposal"),
+    "governance:comment_detail": (PUBLIC, "comment"),
+    "governance:comment_remove": (OWNERS_VERB, "comment"),
+    "governance:comment_report": (MEMBERS_FORM, "comment"),
+    "governance:comment_answer": (STEWARDS_FORM, "comment"),
+    "governance:moderation_queue": (STEWARDS, ""),
+    "governance:moderation_policy": (PUBLIC, ""),
+    "governance:moderation_log": (PUBLIC, ""),
     "training_workers:job_detail": (PUBLIC, "job"),
     "training_workers:job_panel": (PUBLIC, "job"),
     "training_workers:job_cancel": (OWNERS_OR_STEWARDS_VERB, "job"),

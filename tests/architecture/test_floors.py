@@ -19,6 +19,7 @@ KERNEL = (
     "mosaic_site.celery",
     "mosaic_site.members",
     "mosaic_site.ledger",
+    "mosaic_site.notices",
     "mosaic_site.display",
     "mosaic_site.templatetags",
     "mosaic_site.supervisor",

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-APPS = ("training_workers", "governance", "contributions", "ledger", "members")
+APPS = ("notices", "training_workers", "governance", "contributions", "ledger", "members")
 
 
 @pytest.mark.django_db

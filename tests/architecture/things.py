@@ -9,10 +9,14 @@ from django.utils import timezone
 from contributions import actions as bring
 from contributions.models import Dataset, DatasetVersion, Expert, Priority
 from governance import actions as decide
-from governance.models import Round
-from mosaic_site.members.models import User
+from governance.models import Comment, Proposal, Round, Slate, Veto
+from mosaic_site.members.actions import group_make
+from mosaic_site.members.models import MemberGroup, User
+from mosaic_site.notices.models import Notice
 from tests.architecture.doors import DOORS
 from tests.factories import make_dataset, make_eligible_expert, make_expert, make_user
+from tests.governance.makers import make_comment, make_proposal
+from tests.notices.makers import make_notice
 from tests.training_workers.makers import (
     composing_release,
     make_job,
@@ -56,6 +60,14 @@ class Things:
         steward = self.people["steward"]
         assert steward is not None
         return steward
+
+    @cached_property
+    def notice(self) -> Notice:
+        return make_notice(self.owner)
+
+    @cached_property
+    def group(self) -> MemberGroup:
+        return group_make(steward=self.steward, name="Nurses")
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -102,6 +114,29 @@ class Things:
         return provisional_round(self.steward, [make_eligible_expert(self.owner, self.steward)])
 
     @cached_property
+    def veto(self) -> Veto:
+        round_ = self.tallied_round
+        return decide.veto_move(
+            steward=make_user(steward=True),
+            round_=round_,
+            candidate=round_.candidates.first(),
+            ground=Veto.Ground.SAFETY,
+            reason="It failed.",
+        )
+
+    @cached_property
+    def planned_round(self) -> Round:
+        tomorrow = timezone.now() + timedelta(days=1)
+        return decide.round_schedule(
+            steward=self.steward,
+            title="Planned",
+            budget_bytes=2**20,
+            quorum=1,
+            opens_at=tomorrow,
+            closes_at=tomorrow + timedelta(days=1),
+        )
+
+    @cached_property
     def open_round(self) -> Round:
         expert = make_eligible_expert(self.owner, self.steward)
         return decide.round_open(
@@ -110,6 +145,24 @@ class Things:
             budget_bytes=expert.adapter_bytes,
             quorum=1,
             closes_at=timezone.now() + timedelta(days=1),
+        )
+
+    @cached_property
+    def proposal(self) -> Proposal:
+        return make_proposal(self.owner)
+
+    @cached_property
+    def comment(self) -> Comment:
+        """Reported by a third member, so that a steward has something to answer."""
+        comment = make_comment(self.owner, self.proposal)
+        decide.comment_report(member=make_user(), comment=comment, reason="Spam: it sells things.")
+        return comment
+
+    @cached_property
+    def slate(self) -> Slate:
+        candidates = self.open_round.candidates.values_list("pk", flat=True)
+        return decide.slate_publish(
+            author=self.owner, round_=self.open_round, title="All", approvals=list(candidates)
         )
 
     @cached_property

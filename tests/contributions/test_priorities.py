@@ -7,7 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from contributions.actions import priority_merge
 from contributions.models import Priority, Probe
+from mosaic_site.errors import Refused
 from mosaic_site.ledger.models import Entry
 from tests.factories import make_eligible_expert, make_priority, make_user
 
@@ -173,3 +175,31 @@ def test_not_retired_without_a_reason(client: Client) -> None:
     priority.refresh_from_db()
     assert priority.status == "open"
     assert "Give a public reason" in page.content.decode()
+
+
+def test_merged_only_into_another_that_is_open() -> None:
+    steward, owner = make_user(steward=True), make_user()
+    first, second, third = (make_priority(owner) for _ in range(3))
+
+    with pytest.raises(Refused, match="cannot be merged into itself"):
+        priority_merge(steward=steward, priority=first, into=first, reason="Why.")
+    priority_merge(steward=steward, priority=first, into=second, reason="One need.")
+    for priority, into, sentence in (
+        (second, first, "is retired. Choose one that is open"),
+        (first, third, "is retired already"),
+    ):
+        with pytest.raises(Refused, match=sentence):
+            priority_merge(steward=steward, priority=priority, into=into, reason="Again.")
+
+    pointers = dict(Priority.objects.values_list("pk", "merged_into"))
+    assert pointers == {first.pk: second.pk, second.pk: None, third.pk: None}
+
+
+def test_a_merged_one_is_listed_as_retired_with_its_target() -> None:
+    first, second = make_priority(make_user()), make_priority(make_user(), statement="The one need")
+    priority_merge(steward=make_user(steward=True), priority=first, into=second, reason="Same.")
+    listed = reverse("contributions:priority_list")
+
+    assert first.statement not in Client().get(listed).content.decode()
+    retired = Client().get(listed, {"show": "retired"}).content.decode()
+    assert first.statement in retired and "Merged into “The one need”." in retired

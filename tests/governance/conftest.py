@@ -1,10 +1,11 @@
 """A community with something to vote on, and the few moves that every test of a round makes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+import time_machine
 from django.http import HttpResponseBase
 from django.test import Client
 from django.urls import reverse
@@ -12,11 +13,37 @@ from django.utils import timezone
 
 from contributions.models import Expert
 from governance import actions, tasks
-from governance.models import Candidate, Round
+from governance.models import Candidate, Decision, Round
 from mosaic_site.members.models import User
 from tests.factories import make_eligible_expert, make_user
 
 MIB = 2**20
+
+
+class Clock:
+    """The site's clock, which goes on by itself and can be put forward."""
+
+    def __init__(self) -> None:
+        self._travel: time_machine.travel | None = None
+
+    def forward_to(self, moment: datetime) -> None:
+        self.back()
+        self._travel = time_machine.travel(moment, tick=True)
+        self._travel.start()
+
+    def back(self) -> None:
+        if self._travel:
+            self._travel.stop()
+        self._travel = None
+
+
+CLOCK = Clock()
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[Clock]:
+    yield CLOCK
+    CLOCK.back()
 
 
 def signed_in(person: User) -> Client:
@@ -34,14 +61,20 @@ class Community:
     experts: list[Expert]
 
     def open_round(
-        self, *, title: str = "Spring", budget: int = 2 * MIB, quorum: int = 1, days: int = 10
+        self,
+        *,
+        title: str = "Spring",
+        budget: int = 2 * MIB,
+        quorum: int = 1,
+        days: int = 10,
+        closes_at: datetime | None = None,
     ) -> Round:
         return actions.round_open(
             steward=self.steward,
             title=title,
             budget_bytes=budget,
             quorum=quorum,
-            closes_at=timezone.now() + timedelta(days=days, minutes=30),
+            closes_at=closes_at or timezone.now() + timedelta(days=days, minutes=30),
         )
 
 
@@ -81,10 +114,7 @@ def cast(person: User, round_: Round, *experts: Expert) -> HttpResponseBase:
 
 def let_time_pass(round_: Round) -> None:
     """The close is a second ago. Nothing is tallied yet."""
-    now = timezone.now()
-    Round.objects.filter(pk=round_.pk).update(
-        opened_at=now - timedelta(days=1), closes_at=now - timedelta(seconds=1)
-    )
+    CLOCK.forward_to(round_.closes_at + timedelta(seconds=1))
 
 
 def close(round_: Round) -> Round:
@@ -93,6 +123,18 @@ def close(round_: Round) -> Round:
     tasks.reconcile()
     round_.refresh_from_db()
     return round_
+
+
+def decided(round_: Round) -> Decision:
+    """What stands of the counts of a round."""
+    decision = Round.objects.get(pk=round_.pk).outcome
+    assert decision is not None
+    return decision
+
+
+def entries(round_: Round, kind: str = "cast") -> int:
+    """How many entries of a kind are in the ballot box."""
+    return round_.box_entries.filter(kind=kind).count()
 
 
 def page(person: User | None, name: str, *args: int) -> str:

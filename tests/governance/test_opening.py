@@ -36,8 +36,8 @@ def test_what_the_form_suggests_opens_a_round(community: Community) -> None:
     assert "“Spring” is open" in response.content.decode()
     assert round_.candidates.count() == 3
     assert round_.electors.count() == 4
-    assert (round_.closes_at - round_.opened_at).days in (0, 1)
-    assert Entry.objects.get(action="round.opened").data["lot_commitment"] == round_.lot_commitment
+    assert (round_.closes_at - round_.opens_at).days == 1
+    assert Entry.objects.get(action="round.frozen").data["lot_commitment"] == round_.lot_commitment
 
 
 def test_experts_on_a_base_that_was_replaced_do_not_stand(community: Community) -> None:
@@ -118,12 +118,12 @@ def test_only_stewards_open_and_settle(community: Community) -> None:
     visitor, stranger = Client(), signed_in(community.members[0])
     assert visitor.get(NEW).status_code == 302
     assert stranger.get(NEW).status_code == 404
-    for verb in ("round_ratify", "round_veto"):
+    for verb in ("round_ratify", "veto_move", "round_change", "round_cancel"):
         url = reverse(f"governance:{verb}", args=[round_.pk])
         assert visitor.post(url).headers["Location"].startswith("/account/login/")
         assert stranger.post(url, {"reason": "because"}).status_code == 404
         assert signed_in(community.steward).get(url).status_code == 405
-    assert "Open a round" not in page(community.members[0], "round_list")
+    assert "Plan a round" not in page(community.members[0], "round_list")
 
 
 def test_candidates_are_frozen(community: Community) -> None:
@@ -135,7 +135,7 @@ def test_candidates_are_frozen(community: Community) -> None:
 
 def test_the_list_says_what_comes_next(db: None) -> None:
     steward, someone = make_user("steward", steward=True), make_user()
-    assert "Open a round" in page(steward, "round_list")
+    assert "Plan a round" in page(steward, "round_list")
     assert "See the experts" in page(someone, "round_list")
     assert "See the experts" in page(None, "round_list")
 

@@ -72,10 +72,10 @@ def wait_until_trained(person: Person) -> None:
 def open_round(steward: Person, title: str, fields: Mapping[str, str]) -> None:
     """A round of one minute."""
     steward.open("/rounds/")
-    steward.follow("Open a round")
-    steward.fill({"Title": title, "Voting lasts": "1", **fields})
+    steward.follow("Plan a round")
+    steward.fill({"Title": title, "Voting lasts": "1", "can be contested": "0", **fields})
     steward.main.get_by_label("Minutes, hours or days").select_option("minutes")
-    steward.press("Open the round", then="Can I vote?")
+    steward.press("Plan the round", then="Can I vote?")
 
 
 def vote(person: Person, title: str, names: Sequence[str], *, again: bool = False) -> None:
@@ -88,7 +88,7 @@ def vote(person: Person, title: str, names: Sequence[str], *, again: bool = Fals
     for name in names:
         person.main.get_by_role("checkbox", name=name).check()
     person.press("Review my ballot", then=f"You approve of {len(names)} of")
-    person.press("Cast my ballot", then="your ballot was cast")
+    person.press("Cast my ballot", then="Your ballot is cast")
 
 
 def ask(person: Person, question: str) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import time_machine
 from django.utils import timezone
 
 from contributions.actions import base_register, expert_approve
@@ -67,20 +68,17 @@ def step(job: Job, number: int, *, of: int = 100, loss: float = 1.0) -> None:
 
 def provisional_round(steward: User, experts: Sequence[Expert], *, title: str = "Round") -> Round:
     """A round in which the steward approved everything, closed by the clock and tallied."""
-    now = timezone.now()
-    round_ = governance.round_open(
-        steward=steward,
-        title=title,
-        budget_bytes=sum(expert.adapter_bytes for expert in experts),
-        quorum=1,
-        closes_at=now + timedelta(minutes=5),
-    )
-    approvals = list(round_.candidates.values_list("pk", flat=True))
-    governance.ballot_cast(voter=steward, round_=round_, approvals=approvals)
-    Round.objects.filter(pk=round_.pk).update(
-        opened_at=now - timedelta(minutes=9), closes_at=now - timedelta(minutes=1)
-    )
-    return governance.round_close(round_id=round_.pk)
+    with time_machine.travel(timezone.now() - timedelta(minutes=9), tick=False):
+        round_ = governance.round_open(
+            steward=steward,
+            title=title,
+            budget_bytes=sum(expert.adapter_bytes for expert in experts),
+            quorum=1,
+            closes_at=timezone.now() + timedelta(minutes=8),
+        )
+        approvals = list(round_.candidates.values_list("pk", flat=True))
+        governance.ballot_cast(voter=steward, round_=round_, approvals=approvals)
+    return governance.round_advance(round_id=round_.pk)
 
 
 def composing_release(steward: User, experts: Sequence[Expert]) -> Release:

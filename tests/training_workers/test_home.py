@@ -133,7 +133,7 @@ class TestNeeds:
         text = home(client, steward)
 
         assert "1 expert to approve or return." in text
-        assert "1 result to ratify or veto." in text
+        assert "1 result to ratify or contest." in text
         assert "approve or return" not in home(client, owner)
 
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from contributions.models import Expert
-from governance.models import Decision, Round
+from governance.models import Decision
 from training_workers.actions.jobs import job_take_up_again
 from training_workers.actions.releases import release_compose
 from training_workers.models import Job
@@ -20,9 +20,8 @@ def reconcile() -> None:
     approved = Expert.objects.filter(status=Expert.Status.APPROVED).order_by("submitted_at")
     for expert_id in approved.values_list("pk", flat=True):
         queue_training(expert_id=expert_id)
-    for decision in Decision.objects.filter(
-        round__status=Round.Status.RATIFIED, release__isnull=True
-    ).order_by("created_at"):
+    undone = Decision.objects.ratified().filter(release__isnull=True)
+    for decision in undone.order_by("created_at"):
         if decision.winner_ids:
             _queue_composing(decision)
     for job_id in Job.objects.silent().values_list("pk", flat=True):

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from contributions.models import Base, Expert
+from governance.support import weights
 from training_workers.actions import job_beat, job_finish, release_go_live
 from training_workers.engine import bases
 from training_workers.engine.adapters import read_adapter
@@ -65,9 +66,12 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
     parts = {part: [s for s in sets if s.part == part] for part in ("fit", "select", "sealed")}
     if not all(parts.values()):
         raise NothingToCompose("No open priority has probes, so nothing can be compared.")
+    groups = group_names(sets)
+    # As members have voted now: what comes later counts for the next release.
+    weighed = {groups[pk]: weight for pk, weight in weights(groups.keys()).items()}
     contributions = [_contribution(member.expert) for member in members]
     controls = _train_controls(job, base, contributions, heartbeat)
-    composed = Parts(base, members, contributions, group_names(sets), controls)
+    composed = Parts(base, members, contributions, groups, controls)
     pool = ExpertPool(base, remember=True)
     for member in members:
         pool.add(str(member.expert_id), member.expert.adapter_path)
@@ -93,7 +97,7 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
         pool,
         fit,
         select,
-        {},
+        weighed,
         evaluator.limit,
         sees=_what_routers_see(),
         profiles=profiles,
@@ -219,6 +223,7 @@ def _report(
         "generations": choice.generations,
         "why": choice.why,
         "candidates": [asdict(candidate) for candidate in choice.candidates],
+        "weights": dict(choice.dev.weights),
         "priority_ids": {group: pk for pk, group in parts.groups.items()},
         "expert_names": {str(member.expert_id): member.expert.name for member in parts.members},
         "tokens": {"experts": sum(one.tokens for one in parts.contributions), **tokens},

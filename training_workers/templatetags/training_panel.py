@@ -45,9 +45,9 @@ def training_panel(context: Context, expert: Expert) -> dict[str, Any]:
 @register.inclusion_tag("training_workers/_expert_fate.html")
 def expert_fate(expert: Expert) -> dict[str, Any]:
     """`{% expert_fate expert %}`: the newest rounds it stood in and releases that hold it."""
-    candidacies = expert.candidacies.select_related("round__decision")
+    candidacies = expert.candidacies.select_related("round").prefetch_related("round__decisions")
     memberships = expert.memberships.select_related("release")
     return {
-        "candidacies": candidacies.order_by("-round__opened_at", "-id")[:NEWEST],
+        "candidacies": candidacies.order_by("-round__opens_at", "-id")[:NEWEST],
         "memberships": memberships.order_by("-release__number")[:NEWEST],
     }
