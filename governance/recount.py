@@ -83,14 +83,17 @@ def standing(election: dict[str, Any]) -> tuple[list[Candidate], list[int]]:
             groups.setdefault(name, []).append(group)
 
     budget = election["budget"]
+    # Phragmén's order must not depend on the budget: anybody who is approved may have a turn.
+    everybody = election.get("rule") == "phragmen"
     eligible = []
     for entry in election["candidates"]:
         name, cost = entry["id"], entry["cost"]
-        if name in struck or name not in groups or cost > budget:
+        if name in struck or name not in groups:
             continue
         approvals = sum(sizes[group] for group in groups[name])
         # Święcie's floor: the share of voters must reach the share of three budgets.
-        if election.get("floor", True) and Fraction(approvals, voters) < Fraction(cost, 3 * budget):
+        floor = Fraction(cost, 3 * budget) if election.get("floor", True) else 0
+        if not everybody and (cost > budget or Fraction(approvals, voters) < floor):
             continue
         lot = sha256(election.get("seed", "") + name)
         eligible.append(Candidate(name, cost, approvals, groups[name], lot))
@@ -529,8 +532,8 @@ def box(text: str) -> Box:
     return Box(len(lines), electors, set(live.values()))
 
 
-def openings(text: str) -> dict[str, list[str]]:
-    """The approvals of each opened ballot, by receipt. Raises `Failed` where one does not fit."""
+def openings(text: str) -> dict[str, dict[str, Any]]:
+    """What each opened ballot says, by receipt. Raises `Failed` where one does not fit."""
     listed = parse(text)
     need(isinstance(listed, list), "the openings must be a list.")
     opened = {}
@@ -550,11 +553,12 @@ def openings(text: str) -> dict[str, list[str]]:
             raise Bad(f"{where}: the ballot is not JSON.") from None
         need(isinstance(ballot, dict), f"{where}: the ballot is not a JSON object.")
         need(is_texts(ballot.get("approve")), f"{where}: approve must be a list of ids.")
-        opened[receipt] = ballot["approve"]
+        need(isinstance(ballot.get("answers", {}), dict), f"{where}: answers must be an object.")
+        opened[receipt] = ballot
     return opened
 
 
-def check_all_opened(live: set[str], opened: dict[str, list[str]]) -> None:
+def check_all_opened(live: set[str], opened: dict[str, Any]) -> None:
     for receipt in sorted(live):
         if receipt not in opened:
             raise Failed(f"the counted ballot {receipt} is missing from the openings.")
@@ -563,10 +567,17 @@ def check_all_opened(live: set[str], opened: dict[str, list[str]]) -> None:
             raise Failed(f"the opened ballot {receipt} is not among those that count.")
 
 
-def check_same_ballots(opened: dict[str, list[str]], election: dict[str, Any]) -> None:
-    need(election.get("rule") != "yes-no", "a yes-no election has no approvals to compare.")
-    box_ballots = Counter(tuple(sorted(ballot)) for ballot in opened.values())
-    ballots = Counter(tuple(sorted(ballot)) for ballot in election["ballots"])
+def check_same_ballots(opened: dict[str, dict[str, Any]], election: dict[str, Any]) -> None:
+    """That the election counts what the box holds: approvals, or answers to its `question`."""
+    if election.get("rule") == "yes-no":
+        asked = election.get("question")
+        need(is_text(asked), "a yes-no election must name its question to be compared.")
+        answers = (ballot.get("answers", {}).get(asked) for ballot in opened.values())
+        box_ballots = Counter((answer,) for answer in answers if answer)
+        ballots = Counter((answer,) for answer in election["ballots"])
+    else:
+        box_ballots = Counter(tuple(sorted(ballot["approve"])) for ballot in opened.values())
+        ballots = Counter(tuple(sorted(ballot)) for ballot in election["ballots"])
     for ballot in sorted(box_ballots | ballots):
         if box_ballots[ballot] != ballots[ballot]:
             raise Failed(

@@ -147,6 +147,7 @@ def question_election(question: Question, ballots: Sequence[Ballot]) -> Canonica
     return {
         "format": "mosaic-election-1",
         "rule": "yes-no",
+        "question": str(question.pk),
         "threshold": question.threshold,
         "quorum": question.quorum,
         "ballots": [answer for answer in answers if answer],

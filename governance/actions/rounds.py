@@ -235,7 +235,7 @@ def _move(round_: Round, target: Round.Status, action: str) -> None:
 def _freeze(round_: Round) -> None:
     """Fix what is voted on, by whom, and how it will be counted. Nothing to vote on: annul."""
     experts = list(Expert.objects.for_ballot().order_by("id"))
-    proposals = list(Proposal.objects.ready().order_by("id"))
+    proposals = list(Proposal.objects.ready().select_for_update().order_by("id"))
     if not experts and not proposals:
         reason = "There was nothing to vote on: no eligible expert, no endorsed question."
         _annul(round_, reason)

@@ -83,14 +83,18 @@ class Queue:
 
 
 def queue(election: Election) -> Queue:
-    """Buy the eligible experts in turn; the first that costs more than is left ends it."""
+    """Buy whoever is approved by anybody in turn; the first that costs more than is left ends it.
+
+    The order does not depend on the budget, neither by a floor nor by what is too dear for it, so a
+    larger budget keeps all winners.
+    """
     election = election.standing
-    eligible = {candidate.id: candidate.cost for candidate in election.eligible()}
+    costs = {candidate.id: candidate.cost for candidate in election.candidates}
     room, bought = election.budget, list[Turn]()
-    for turn in turns(election, eligible):
-        if eligible[turn.id] > room:
+    for turn in turns(election, costs):
+        if costs[turn.id] > room:
             return Queue(bought, turn)
-        room -= eligible[turn.id]
+        room -= costs[turn.id]
         bought.append(turn)
     return Queue(bought, None)
 

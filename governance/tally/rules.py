@@ -66,7 +66,7 @@ def greedy(election: Election) -> Result:
 
 def phragmen(election: Election) -> Result:
     """Sequential Phragmen within the budget (see `queue` for the rule)."""
-    election = replace(election.standing, rule="phragmen")
+    election = replace(election.standing, rule="phragmen", floor=False)  # it knows no floor
     found = queue(election)
     approvals = election.approvals()
     costs = {candidate.id: candidate.cost for candidate in election.candidates}

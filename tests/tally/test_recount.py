@@ -359,8 +359,10 @@ def digest(text: str) -> str:
 
 
 def opening(number: int, letters: str) -> dict[str, str]:
+    """Whoever approves of C answers question 7 with no, and all others with yes."""
     nonce = f"{number:064x}"
-    ballot = json.dumps({"answers": {}, "approve": list(letters)})
+    answers = {"7": "no" if "C" in letters else "yes"}
+    ballot = json.dumps({"answers": answers, "approve": list(letters)})
     return {"receipt": digest(nonce + ballot), "nonce": nonce, "ballot": ballot}
 
 
@@ -415,6 +417,18 @@ def test_each_proven_statement_is_printed(tmp_path: Path) -> None:
         "A",
         "C",
     ]
+
+
+def test_a_question_counts_the_answers_of_the_box(tmp_path: Path) -> None:
+    asked = {"rule": "yes-no", "question": "7", "threshold": "1/2", "quorum": 1}
+    answers = ["yes", "yes", "yes", "no"]
+    holds = check_box(tmp_path, chain_of(CASTS), openings_of(CASTS), {**asked, "ballots": answers})
+    assert (holds.returncode, holds.stdout.splitlines()[-1]) == (0, "yes")
+    stuffed = check_box(
+        tmp_path, chain_of(CASTS), openings_of(CASTS), {**asked, "ballots": ["no", *answers]}
+    )
+    assert stuffed.returncode == 1
+    assert "the ballot ['no'] is 1 times in the box, 2 times in the election." in stuffed.stderr
 
 
 def test_chain_alone(tmp_path: Path) -> None:

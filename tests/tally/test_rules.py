@@ -146,11 +146,3 @@ class TestWhatDoesNotHold:
         case = election({"a": 2, "b": 5, "c": 2}, "b bc ac b", 6)
         assert equal_shares(case).winner_ids == ("b",)
         assert equal_shares(replace(case, without=frozenset("a"))).winner_ids == ("c",)
-
-    def test_a_budget_that_admits_a_dearer_expert_can_cost_a_phragmen_winner_its_place(
-        self,
-    ) -> None:
-        """At 10, b cannot stand at all. At 11 it is bought, with a's whole budget, at 11/3."""
-        case = election({"a": 10, "b": 11}, "a a b b b", 10)
-        assert phragmen(case).winner_ids == ("a",)
-        assert phragmen(replace(case, budget=11)).winner_ids == ("b",)
