@@ -420,7 +420,8 @@ def test_each_proven_statement_is_printed(tmp_path: Path) -> None:
 
 
 def test_a_question_counts_the_answers_of_the_box(tmp_path: Path) -> None:
-    asked = {"rule": "yes-no", "question": "7", "threshold": "1/2", "quorum": 1}
+    asked: Election = {"format": "mosaic-election-1", "rule": "yes-no", "question": "7"}
+    asked |= {"threshold": "1/2", "quorum": 1}
     answers = ["yes", "yes", "yes", "no"]
     holds = check_box(tmp_path, chain_of(CASTS), openings_of(CASTS), {**asked, "ballots": answers})
     assert (holds.returncode, holds.stdout.splitlines()[-1]) == (0, "yes")
