@@ -16,7 +16,7 @@ from contributions import actions as bring
 from contributions.models import Dataset, DatasetVersion, Expert, Priority
 from contributions.models.expert import ExpertQuerySet
 from governance import actions as decide
-from governance.models import Candidate, Round
+from governance.models import Candidate, Proposal, Round
 from mosaic_site.demo.content import BIKES, CONTRIBUTIONS, TRAMS, Contribution
 from mosaic_site.members.models import User
 
@@ -96,6 +96,44 @@ def seed() -> None:
                 limits=contribution.limits,
             )
             bring.dataset_publish(dataset=dataset)
+    _think_of_priorities()
+    _propose()
+
+
+def _think_of_priorities() -> None:
+    """Everybody agrees with their own priority and the next two on the list."""
+    priorities = [
+        Priority.objects.get(once=_once(f"priority {one.username}")) for one in CONTRIBUTIONS
+    ]
+    for position, contribution in enumerate(CONTRIBUTIONS):
+        member = User.objects.get(username=contribution.username)
+        for step in range(3):
+            priority = priorities[(position + step) % len(priorities)]
+            decide.priority_vote(member=member, priority=priority, value="agree")
+
+
+def _propose() -> None:
+    """A question that two members endorse, so that it stands in the first round."""
+    author, *others = [User.objects.get(username=one.username) for one in CONTRIBUTIONS[:3]]
+    proposal = decide.proposal_make(
+        author=author,
+        kind=Proposal.Kind.QUESTION,
+        expert=None,
+        title="Should we invite the schools of our town to contribute?",
+        text="Pupils ask us more than anybody else. Their teachers could bring questions and "
+        "answers of their own, and vote like everybody here.",
+        threshold="1/2",
+        once=_once("proposal schools"),
+    )
+    if proposal.status == Proposal.Status.OPEN:
+        for member in others:
+            decide.endorse(member=member, proposal=proposal, version=proposal.latest.number)
+        decide.comment_add(
+            author=others[0],
+            proposal=proposal,
+            text="Yes, if we agree first on who answers for what they bring.",
+            once=_once("comment schools"),
+        )
 
 
 def _submit(contribution: Contribution, steward: User) -> None:
@@ -182,5 +220,8 @@ def _vote(round_: Round, usernames: list[str]) -> None:
     for position, username in enumerate(usernames):
         approved = {candidates[(position + step) % len(candidates)].pk for step in range(3)}
         decide.ballot_cast(
-            voter=User.objects.get(username=username), round_=round_, approvals=approved
+            voter=User.objects.get(username=username),
+            round_=round_,
+            approvals=approved,
+            answers={question.pk: "yes" for question in round_.questions.all()},
         )
