@@ -66,11 +66,31 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class Served:
+    """How many of some voters approved of at least one expert that joined."""
+
+    served: int
+    voters: int
+    group: str = ""
+
+    @property
+    def share(self) -> float:
+        return self.served / self.voters
+
+
+@dataclass(frozen=True)
 class Explanation:
+    """`served` is None where nobody voted, `least_served` where no declared group is large enough.
+
+    `waiting` are those who would come next if the budget grew, in order.
+    """
+
     joined: list[Joined]
     left_out: list[LeftOut]
     draws: list[Draw]
-    lot_decided: bool
+    waiting: list[Candidate]
+    served: Served | None
+    least_served: Served | None
     budget: int
     spent: int
     voters: int
@@ -89,6 +109,15 @@ class Explanation:
     @property
     def filled(self) -> list[Joined]:
         return [one for one in self.joined if one.lowest is None]
+
+
+@dataclass(frozen=True)
+class EarlierCount:
+    """A tally that no longer stands, because a veto had the same ballots counted again."""
+
+    number: int
+    winners: list[Candidate]
+    spent: int
 
 
 @dataclass(frozen=True)
@@ -118,7 +147,10 @@ def explain(decision: Decision, candidates: Sequence[Candidate]) -> Explanation:
         joined=joined,
         left_out=_left_out(decision, by_id),
         draws=[_draw(lot, by_id) for lot in result["lots"]],
-        lot_decided=result["lot_decided"],
+        # Results from before there was a ballot box know neither.
+        waiting=[by_id[name] for name in result.get("waiting_list", [])],
+        served=_served(result.get("winners_approved", [])),
+        least_served=_least_served(decision.groups),
         budget=result["budget"],
         spent=result["spent"],
         voters=result["voters"],
@@ -139,6 +171,30 @@ def explain(decision: Decision, candidates: Sequence[Candidate]) -> Explanation:
             for one in joined
         ],
     )
+
+
+def earlier_counts(
+    decisions: Sequence[Decision], candidates: Sequence[Candidate]
+) -> list[EarlierCount]:
+    """The tallies before the one that stands, the first one first."""
+    by_id = {candidate.pk: candidate for candidate in candidates}
+    return [
+        EarlierCount(one.number, [by_id[pk] for pk in one.winner_ids], one.result["spent"])
+        for one in decisions
+        if not one.stands
+    ]
+
+
+def _served(winners_approved: Sequence[int]) -> Served | None:
+    """Of all who voted, those with an empty ballot too."""
+    voters = len(winners_approved)
+    return Served(sum(map(bool, winners_approved)), voters) if voters else None
+
+
+def _least_served(groups: Sequence[Mapping[str, Any]]) -> Served | None:
+    """The declared group with the smallest share; of equals the first by name."""
+    told = [Served(one["served"], one["voters"], one["group"]) for one in groups]
+    return min(told, key=lambda one: (one.share, one.group), default=None)
 
 
 def _joined(winner: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> Joined:

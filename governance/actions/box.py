@@ -51,21 +51,22 @@ def ballot_cast(
     The last one counts. Raises Refused after the close, for a person who may not vote, and for a
     candidate or question that does not stand in this round. The same ballot again changes nothing.
     """
-    answers = answers or {}
     with transaction.atomic():
+        # What stands is frozen, so it is read before the lock; pseudonym and nonce need none.
+        content = _content(round_, approvals, answers or {})
+        nonce = secrets.token_hex(32)
         # Casts and the close wait for each other at this row: no late ballot slips in.
-        head = BoxHead.objects.select_for_update().filter(round=round_.pk).first()
-        round_ = Round.objects.get(pk=round_.pk)
+        heads = BoxHead.objects.select_for_update(of=("self",)).select_related("round")
+        head = heads.filter(round=round_.pk).first()
+        round_ = head.round if head else Round.objects.get(pk=round_.pk)
         if head is None or not round_.takes_ballots:
             raise Refused(round_.refusal_for(voter))
         if not round_.electors.filter(member=voter).update(voted=True):
             raise Refused(round_.refusal_for(voter))
-        content = _content(round_, approvals, answers)
         pseudonym = ballot_box.pseudonym(round_.ballot_key, voter.pk)
         before = round_.ballots.filter(voter=pseudonym).first()
         if before is not None and before.content == content:
             return before  # a second click, or the same choice again: nothing to record
-        nonce = secrets.token_hex(32)
         ballot = Ballot(
             id=before.pk if before else uuid.uuid4(),
             round=round_,

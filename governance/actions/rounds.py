@@ -56,7 +56,7 @@ def round_schedule(
                     "opened_by": steward,
                     "budget_bytes": budget_bytes,
                     "quorum": quorum,
-                    "discussion_at": discussion_at or min(now, opens_at),
+                    "discussion_at": discussion_at or min(now, freezes_at or opens_at),
                     "freezes_at": freezes_at or opens_at,
                     "opens_at": opens_at,
                     "closes_at": closes_at,

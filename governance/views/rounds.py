@@ -12,7 +12,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from contributions.models import Expert
 from governance import access, actions
-from governance.explanation import explain, my_share
+from governance.explanation import earlier_counts, explain, my_share
 from governance.forms import (
     MIB,
     CancelForm,
@@ -119,6 +119,10 @@ def _show(
         "explanation": explain(decision, candidates) if decision else None,
         "mine": my_share(decision, own, candidates) if decision else None,
         "own": own,
+        "has_lost_sight": bool(
+            decision and viewer and own is None and _has_lost_sight(viewer, round_)
+        ),
+        "earlier": earlier_counts(list(round_.decisions.all()), candidates),
         "questions": _answered(round_) if decision else [],
         "vetoes": list(
             round_.vetoes.select_related("candidate__expert", "moved_by", "seconded_by")
@@ -133,6 +137,14 @@ def _show(
         or VetoForm([one for one in candidates if one.pk in winners], auto_id="veto_%s"),
     }
     return render(request, "governance/round_result.html", context)
+
+
+def _has_lost_sight(viewer: User, round_: Round) -> bool:
+    """Whether there is a ballot of this person that the site itself can no longer find."""
+    if round_.ballot_key:
+        return False
+    elector = access.elector_of(viewer, round_)
+    return elector is not None and elector.voted
 
 
 def _answered(round_: Round) -> list[dict[str, object]]:
