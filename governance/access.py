@@ -114,7 +114,7 @@ def receipt_for_anyone(receipt: str) -> Receipt | None:
     )
     if entry is None:
         return None
-    ballot = Ballot.objects.filter(receipt=receipt).first()
+    ballot = Ballot.objects.filter(receipt=receipt).select_related("round").first()
     published = entry.round.is_over and openings_are_public(entry.round)
     return Receipt(entry, ballot is not None, ballot if published else None)
 

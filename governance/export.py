@@ -31,6 +31,9 @@ With fewer than 10 ballots no single ballot is published (too few to hide in): t
 totals.json and the chain, and no election.json and no openings.json.
 """
 
+BY_BALLOT = ("spent_fractions", "winners_approved")
+"""What a result says of each ballot, in the order of the receipts."""
+
 
 def chain_lines(round_: Round) -> Iterator[str]:
     """The ballot box, one JSON object a line."""
@@ -46,10 +49,10 @@ def files(round_: Round) -> dict[str, str]:
         "chain.jsonl": "".join(chain_lines(round_)),
         "electors.json": _json(sorted(one.public_id for one in round_.electors.all())),
     }
-    decision = round_.outcome
+    decision, public = round_.outcome, access.openings_are_public(round_)
     if decision is not None:
-        found["decisions.json"] = _json([_told(one) for one in round_.decisions.all()])
-    if access.openings_are_public(round_):
+        found["decisions.json"] = _json([_told(one, public) for one in round_.decisions.all()])
+    if public:
         found |= _ballots(round_)
     else:
         found["totals.json"] = _json(totals(round_))
@@ -103,11 +106,15 @@ def _ballots(round_: Round) -> dict[str, str]:
     return found
 
 
-def _told(decision: Decision) -> dict[str, Any]:
+def _told(decision: Decision, public: bool) -> dict[str, Any]:
+    """A decision as it stands; without what it says ballot by ballot unless ballots are public."""
+    result = {
+        key: value for key, value in decision.result.items() if public or key not in BY_BALLOT
+    }
     return {
         "tally": decision.number,
         "stands": decision.stands,
-        "result": decision.result,
+        "result": result,
         "recount": decision.recount,
         "questions": decision.questions,
         "without": decision.without,

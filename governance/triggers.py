@@ -87,10 +87,9 @@ def install(connection: BaseDatabaseWrapper) -> None:
 
 def remove(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
-        for name, (table, *_) in GUARDS.items():
+        for name in GUARDS:
             if connection.vendor == "postgresql":
-                cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
-                cursor.execute(f"DROP FUNCTION IF EXISTS {name}()")
+                cursor.execute(f"DROP FUNCTION IF EXISTS {name}() CASCADE")
             else:
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
 
@@ -103,10 +102,18 @@ def _create(
             f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW WHEN {condition} "
             f"BEGIN SELECT RAISE(ABORT, '{problem}'); END"
         ]
-    result = "OLD" if event == "DELETE" else "NEW"
+    refusal = f"RAISE EXCEPTION '{problem}' USING ERRCODE = 'check_violation'; END IF;"
+    function = f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    trigger = f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW"
+    if event != "DELETE":
+        return [
+            f"{function} IF {condition} THEN {refusal} RETURN NEW; END $$",
+            f"{trigger} EXECUTE FUNCTION {name}()",
+        ]
+    # TRUNCATE deletes without looking at rows, so it is always refused.
     return [
-        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF {condition} THEN RAISE EXCEPTION '{problem}' USING ERRCODE = 'check_violation'; "
-        f"END IF; RETURN {result}; END $$",
-        f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()",
+        f"{function} IF TG_OP = 'TRUNCATE' THEN {refusal} "
+        f"IF {condition} THEN {refusal} RETURN OLD; END $$",
+        f"{trigger} EXECUTE FUNCTION {name}()",
+        f"CREATE TRIGGER {name}_at_once BEFORE TRUNCATE ON {table} EXECUTE FUNCTION {name}()",
     ]

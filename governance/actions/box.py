@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 
 from governance import ballot_box
-from governance.models import Ballot, BoxEntry, BoxHead, Round
+from governance.models import Ballot, BoxEntry, BoxHead, Elector, Round
 from mosaic_site import live
 from mosaic_site.errors import Refused
 from mosaic_site.members.models import User
@@ -52,21 +53,18 @@ def ballot_cast(
     candidate or question that does not stand in this round. The same ballot again changes nothing.
     """
     with transaction.atomic():
-        # What stands is frozen, so it is read before the lock; pseudonym and nonce need none.
+        round_ = Round.objects.get(pk=round_.pk)
+        # Casts of the same person wait for each other at this row, so the rest can be made ready
+        # before the box is locked.
+        may_vote = round_.takes_ballots and round_.electors.filter(member=voter).update(voted=True)
+        if not may_vote:
+            raise Refused(round_.refusal_for(voter))
         content = _content(round_, approvals, answers or {})
-        nonce = secrets.token_hex(32)
-        # Casts and the close wait for each other at this row: no late ballot slips in.
-        heads = BoxHead.objects.select_for_update(of=("self",)).select_related("round")
-        head = heads.filter(round=round_.pk).first()
-        round_ = head.round if head else Round.objects.get(pk=round_.pk)
-        if head is None or not round_.takes_ballots:
-            raise Refused(round_.refusal_for(voter))
-        if not round_.electors.filter(member=voter).update(voted=True):
-            raise Refused(round_.refusal_for(voter))
         pseudonym = ballot_box.pseudonym(round_.ballot_key, voter.pk)
         before = round_.ballots.filter(voter=pseudonym).first()
         if before is not None and before.content == content:
             return before  # a second click, or the same choice again: nothing to record
+        nonce = secrets.token_hex(32)
         ballot = Ballot(
             id=before.pk if before else uuid.uuid4(),
             round=round_,
@@ -75,10 +73,30 @@ def ballot_cast(
             content=content,
             receipt=ballot_box.receipt(nonce, content),
         )
+        # Casts and the close wait for each other at this row: no late ballot slips in. A close
+        # that was waited for is only seen by a statement after it.
+        head = BoxHead.objects.select_for_update().get(round=round_)
+        round_.refresh_from_db(fields=["status"])
+        if not round_.takes_ballots:
+            raise Refused(round_.refusal_for(voter))
         ballot.save(force_insert=before is None, force_update=before is not None)
+        # No hint to anybody: the page of a round looks by itself, and one a ballot would tell when
+        # somebody voted.
         _append(head, BoxEntry.Kind.CAST, {"voter": pseudonym, "receipt": ballot.receipt})
-        live.announce(f"round.{round_.pk}")
     return ballot
+
+
+def key_destroy(*, round_: Round) -> None:
+    """From here on nothing tells whose a ballot is. The caller saves the round.
+
+    PostgreSQL keeps rows in the order in which they were written, with the transaction that wrote
+    them: each elector's is that of their ballot. So all are written anew, in the order of a lot.
+    """
+    round_.ballot_key = ""
+    keys = list(round_.electors.order_by().values_list("pk", flat=True))
+    secrets.SystemRandom().shuffle(keys)
+    for key in keys:
+        Elector.objects.filter(pk=key).update(voted=F("voted"))
 
 
 def receipt_mail(*, voter: User, round_: Round, receipt: str) -> None:
@@ -87,13 +105,14 @@ def receipt_mail(*, voter: User, round_: Round, receipt: str) -> None:
 
 
 def _content(round_: Round, approvals: Collection[int], answers: Mapping[int, str]) -> str:
-    standing = set(round_.candidates.filter(pk__in=approvals).values_list("pk", flat=True))
-    if standing != set(approvals):
+    # Without the order of the model, which would join the round.
+    standing = set(round_.candidates.order_by().values_list("pk", flat=True))
+    if not standing.issuperset(approvals):
         raise Refused("One of the experts you approved does not stand in this round.")
     if answers:
         asked = set(round_.questions.values_list("pk", flat=True))
         if set(answers) - asked or set(answers.values()) - set(ANSWERS):
             raise Refused("One of your answers is to no question of this round.")
     return ballot_box.ballot_text(
-        (str(pk) for pk in standing), {str(pk): said for pk, said in answers.items()}
+        {str(pk) for pk in approvals}, {str(pk): said for pk, said in answers.items()}
     )

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from contributions.models import Expert
 from governance import ballot_box, tally
-from governance.actions.box import box_append
-from governance.models import Ballot, BoxEntry, BoxHead, Decision, Question, Round
+from governance.actions.box import box_append, key_destroy
+from governance.models import Ballot, BoxEntry, BoxHead, Decision, Proposal, Question, Round
 from governance.models.round import ROUND_LIFECYCLE
 from governance.recount import recount
 from mosaic_site import live
@@ -52,7 +52,8 @@ def round_tally(*, round_: Round) -> None:
             f"{ballots} {'ballot was' if ballots == 1 else 'ballots were'} cast "
             f"and {round_.quorum} are needed. The live release stays."
         )
-        round_.ballot_key = ""
+        key_destroy(round_=round_)
+        questions_reopen(round_=round_)
     else:
         target, action = Round.Status.PROVISIONAL, "round.tallied"
         round_.contest_ends_at = timezone.now() + round_.contest_lasts
@@ -71,6 +72,13 @@ def round_tally(*, round_: Round) -> None:
     )
     live.announce(f"round.{round_.pk}")
     live.announce("rounds")
+
+
+def questions_reopen(*, round_: Round) -> None:
+    """Nothing was decided: the questions of a round can stand in the next one."""
+    Proposal.objects.filter(questions__round=round_, status=Proposal.Status.ON_BALLOT).update(
+        status=Proposal.Status.OPEN
+    )
 
 
 def tell_electors(*, round_: Round, kind: str, text: str, only_idle: bool = False) -> None:

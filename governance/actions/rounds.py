@@ -10,7 +10,12 @@ from django.utils import timezone
 from contributions.models import Expert
 from governance import ballot_box
 from governance.actions.box import box_append
-from governance.actions.counting import round_close, round_tally, tell_electors
+from governance.actions.counting import (
+    questions_reopen,
+    round_close,
+    round_tally,
+    tell_electors,
+)
 from governance.actions.proposals import proposals_for_eligible
 from governance.models import BoxEntry, Candidate, Elector, Proposal, Question, Round
 from governance.models.proposal import PROPOSAL_LIFECYCLE
@@ -164,9 +169,7 @@ def _annul(round_: Round, reason: str) -> None:
     ROUND_LIFECYCLE.require(round_.status, Round.Status.ANNULLED)
     round_.status, round_.status_reason, round_.ballot_key = Round.Status.ANNULLED, reason, ""
     round_.save(update_fields=["status", "status_reason", "ballot_key"])
-    Proposal.objects.filter(questions__round=round_, status=Proposal.Status.ON_BALLOT).update(
-        status=Proposal.Status.OPEN
-    )
+    questions_reopen(round_=round_)
     live.announce(f"round.{round_.pk}")
     live.announce("rounds")
 
@@ -176,7 +179,8 @@ def round_advance(*, round_id: int) -> Round:
     while True:
         try:
             with transaction.atomic():
-                round_ = Round.objects.select_for_update().get(pk=round_id)
+                # `no_key`: a cast that holds the box refers to this row, and is not to wait for it.
+                round_ = Round.objects.select_for_update(no_key=True).get(pk=round_id)
                 if not _step(round_):
                     return round_
         except IntegrityError:

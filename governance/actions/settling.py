@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from contributions.actions import expert_retire
 from contributions.models import Expert
-from governance.actions.counting import count
+from governance.actions.box import key_destroy
+from governance.actions.counting import count, questions_reopen
 from governance.models import Candidate, Decision, Proposal, Round, Veto
 from governance.models.round import ROUND_LIFECYCLE
 from mosaic_site import live
@@ -32,7 +33,7 @@ def _finish(round_: Round, target: Round.Status, *, steward: User, reason: str) 
     ROUND_LIFECYCLE.require(round_.status, target)
     round_.status, round_.status_reason = target, reason
     round_.settled_by, round_.settled_at = steward, timezone.now()
-    round_.ballot_key = ""  # from here on nobody can tell whose a ballot is
+    key_destroy(round_=round_)
     round_.save()
     live.announce(f"round.{round_.pk}")
     live.announce("rounds")
@@ -151,9 +152,7 @@ def veto_second(*, steward: User, veto: Veto) -> Veto:
         )
         if veto.candidate is None:
             _finish(round_, Round.Status.ANNULLED, steward=steward, reason=veto.reason)
-            Proposal.objects.filter(
-                questions__round=round_, status=Proposal.Status.ON_BALLOT
-            ).update(status=Proposal.Status.OPEN)
+            questions_reopen(round_=round_)
             record(actor=steward, action="round.annulled", subject=round_, reason=veto.reason)
         else:
             why = f"It was vetoed because {veto.get_ground_display()}: {veto.reason}"

@@ -137,12 +137,16 @@ def receipt_check(request: HttpRequest) -> HttpResponse:
     """Whether a ballot is in the box, and counts: for anybody who has its receipt."""
     receipt = "".join(request.GET.get("receipt", "").split()).lower()
     found = access.receipt_for_anyone(receipt)
+    published = found.ballot if found else None
     context = {
         "receipt": receipt,
         "found": found,
         "check_url": reverse("governance:receipt_check"),
-        "candidates": (
-            list(access.candidates_for_anyone(found.entry.round)) if found and found.ballot else []
+        "candidates": access.candidates_for_anyone(published.round) if published else [],
+        "asked": (
+            _asked(access.questions_for_anyone(published.round), published.answers)
+            if published
+            else []
         ),
     }
     return render(request, "governance/receipt_check.html", context)
