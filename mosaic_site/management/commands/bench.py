@@ -28,6 +28,7 @@ SECONDS = {
     "expert": 240,
     "training": 480,
     "composing": 900,
+    "voting": 300,
     "pages": 300,
     "start": 600,
 }
