@@ -24,8 +24,8 @@ The first line counts the ballots again and compares the winners with the publis
 second also proves that no entry of the ballot box was changed or left out, that every ballot that
 counts was opened, that each was counted once, and that there are no more of them than electors.
 question-N.json is checked like election.json. recount.py needs no package and no network; it
-was written apart from the site's own count. What is not promised stands on the site under
-Governance in its documentation.
+was written apart from the site's own count. What is not promised stands in docs/governance.md,
+which comes with the source of the site.
 
 With fewer than 10 ballots no single ballot is published (too few to hide in): then there are
 totals.json and the chain, and no election.json and no openings.json.

@@ -28,7 +28,14 @@ def suggested_budget(experts: Sequence[Expert]) -> Decimal:
     return (size / MIB).quantize(Decimal("0.01"), ROUND_UP)
 
 
-class RoundForm(forms.Form):
+def _area(length: int, rows: int = 3) -> forms.Textarea:
+    """A text area that says how many characters are left."""
+    return forms.Textarea({"rows": rows, "maxlength": length, "data-counter": ""})
+
+
+class RoundPlanForm(forms.Form):
+    """What of a round can change until it is frozen."""
+
     title = forms.CharField(max_length=120, help_text="For example “Spring round”.")
     budget = forms.DecimalField(
         label="Budget in MiB",
@@ -44,6 +51,13 @@ class RoundForm(forms.Form):
         help_text="How many ballots are needed for a result; empty ones count. "
         "Suggested: a third of the members.",
     )
+
+    @property
+    def budget_bytes(self) -> int:
+        return int(self.cleaned_data["budget"] * MIB)
+
+
+class RoundForm(RoundPlanForm):
     lasts = forms.IntegerField(label="Voting lasts", min_value=1, max_value=100_000)
     unit = forms.ChoiceField(label="Minutes, hours or days", choices=[(u, u) for u in UNITS])
     discussion = forms.IntegerField(
@@ -68,27 +82,11 @@ class RoundForm(forms.Form):
                 self.add_error("lasts", "A round lasts a year at most.")
         return cleaned
 
-    @property
-    def budget_bytes(self) -> int:
-        return int(self.cleaned_data["budget"] * MIB)
-
-
-class RoundPlanForm(forms.Form):
-    """What of a round can still change before it is frozen."""
-
-    title = RoundForm.base_fields["title"]
-    budget = RoundForm.base_fields["budget"]
-    quorum = RoundForm.base_fields["quorum"]
-
-    @property
-    def budget_bytes(self) -> int:
-        return int(self.cleaned_data["budget"] * MIB)
-
 
 class CancelForm(forms.Form):
     reason = forms.CharField(
         max_length=2000,
-        widget=forms.Textarea,
+        widget=_area(2000),
         label="Public reason",
         error_messages={"required": "Give a public reason for calling this round off."},
     )
@@ -133,7 +131,7 @@ class BallotForm(forms.Form):
 
 class RatifyForm(forms.Form):
     reason = forms.CharField(
-        required=False, max_length=2000, widget=forms.Textarea, label="Why, in public"
+        required=False, max_length=2000, widget=_area(2000), label="Why, in public"
     )
 
 
@@ -147,7 +145,7 @@ class VetoForm(forms.Form):
     ground = forms.ChoiceField(label="Ground", choices=Veto.Ground)
     reason = forms.CharField(
         max_length=2000,
-        widget=forms.Textarea,
+        widget=_area(2000),
         label="Public reason",
         help_text="Everybody reads it beside the result. It takes effect when another steward "
         "joins.",
@@ -175,7 +173,7 @@ class SlateForm(BallotForm):
         label="Why you recommend it",
         max_length=4000,
         required=False,
-        widget=forms.Textarea({"rows": 5, "maxlength": 4000, "data-counter": ""}),
+        widget=_area(4000, rows=5),
     )
     approvals = forms.TypedMultipleChoiceField(
         label="Experts to approve of",
@@ -222,7 +220,7 @@ class MergeForm(forms.Form):
     reason = forms.CharField(
         label="Public reason",
         max_length=2000,
-        widget=forms.Textarea({"rows": 3, "maxlength": 2000, "data-counter": ""}),
+        widget=_area(2000),
         help_text="Everybody can read it on both pages.",
         error_messages={"required": "Give a public reason for merging this priority."},
     )
@@ -232,11 +230,6 @@ class MergeForm(forms.Form):
         field = self.fields["into"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = Priority.objects.open().exclude(pk=priority.pk)
-
-
-def _area(length: int, rows: int = 3) -> forms.Textarea:
-    """A text area that says how many characters are left."""
-    return forms.Textarea({"rows": rows, "maxlength": length, "data-counter": ""})
 
 
 class ProposalEditForm(forms.Form):

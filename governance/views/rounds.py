@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
+from contributions.forms import ReasonForm
 from contributions.models import Expert
 from governance import access, actions
 from governance.explanation import earlier_counts, explain, my_share
@@ -94,12 +95,13 @@ def round_detail(request: HttpRequest, pk: int) -> HttpResponse:
 def _show(
     request: HttpRequest,
     round_: Round,
+    plan_form: RoundPlanForm | None = None,
     ratify_form: RatifyForm | None = None,
     veto_form: VetoForm | None = None,
 ) -> HttpResponse:
     viewer = request.user if isinstance(request.user, User) else None
     if round_.takes_changes:
-        return _planned(request, round_, viewer)
+        return _planned(request, round_, viewer, plan_form)
     candidates = list(access.candidates_for_anyone(round_))
     if not round_.is_over:
         return _voting(request, round_, candidates, viewer)
@@ -157,7 +159,9 @@ def _answered(round_: Round) -> list[dict[str, object]]:
     ]
 
 
-def _planned(request: HttpRequest, round_: Round, viewer: User | None) -> HttpResponse:
+def _planned(
+    request: HttpRequest, round_: Round, viewer: User | None, plan_form: RoundPlanForm | None
+) -> HttpResponse:
     experts = list(Expert.objects.for_ballot().with_people().order_by("adapter_bytes", "name"))
     may_plan = viewer is not None and viewer.is_steward
     plan = {
@@ -171,8 +175,8 @@ def _planned(request: HttpRequest, round_: Round, viewer: User | None) -> HttpRe
         "total": sum(expert.adapter_bytes for expert in experts),
         "questions": list(Proposal.objects.ready().prefetch_related("versions")),
         "may_plan": may_plan,
-        "plan_form": RoundPlanForm(initial=plan, auto_id="plan_%s") if may_plan else None,
-        "cancel_form": CancelForm(auto_id="cancel_%s") if may_plan else None,
+        "plan_form": plan_form or RoundPlanForm(initial=plan, auto_id="plan_%s"),
+        "cancel_form": CancelForm(auto_id="cancel_%s"),
     }
     return render(request, "governance/round_planned.html", context)
 
@@ -203,21 +207,16 @@ def _voting(
 def round_change(request: HttpRequest, pk: int) -> HttpResponse:
     round_ = access.round_for_anyone(pk)
     form = RoundPlanForm(request.POST, auto_id="plan_%s")
-    if form.is_valid():
-        try:
-            actions.round_change(
-                steward=member(request),
-                round_=round_,
-                title=form.cleaned_data["title"],
-                budget_bytes=form.budget_bytes,
-                quorum=form.cleaned_data["quorum"],
-            )
-        except Refused as refusal:
-            messages.error(request, str(refusal))
-        else:
-            messages.success(request, "The plan is changed.")
-    else:
-        messages.error(request, " ".join(str(e) for es in form.errors.values() for e in es))
+    if not form.is_valid():
+        return _show(request, round_, plan_form=form)
+    actions.round_change(
+        steward=member(request),
+        round_=round_,
+        title=form.cleaned_data["title"],
+        budget_bytes=form.budget_bytes,
+        quorum=form.cleaned_data["quorum"],
+    )
+    messages.success(request, "The plan is changed.")
     return redirect(round_)
 
 
@@ -225,14 +224,9 @@ def round_change(request: HttpRequest, pk: int) -> HttpResponse:
 @steward_required
 def round_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     round_ = access.round_for_anyone(pk)
-    try:
-        actions.round_cancel(
-            steward=member(request), round_=round_, reason=request.POST.get("reason", "")
-        )
-    except Refused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, "The round is called off. Nobody can vote in it.")
+    reason = ReasonForm(request.POST).typed()
+    actions.round_cancel(steward=member(request), round_=round_, reason=reason)
+    messages.success(request, "The round is called off. Nobody can vote in it.")
     return redirect(round_)
 
 

@@ -67,7 +67,6 @@ REVIEW = Door(
 _ELSEWHERE = Answer.ELSEWHERE
 OWNERS_WAY_ON = _page(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
 MEMBERS_WAY_ON = _verb(_LOGIN, _ELSEWHERE, _ELSEWHERE, _ELSEWHERE)
-STEWARDS_WAY_ON = _verb(_LOGIN, _MISSING, _MISSING, _ELSEWHERE)
 MEMBERS_FORM = _verb(_LOGIN, _PAGE, _PAGE, _PAGE)
 # Shows one's own, and leads back who has none.
 MEMBERS_WAY_ON_PAGE = _page(_LOGIN, _ELSEWHERE, _ELSEWHERE, _ELSEWHERE)
@@ -113,7 +112,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "governance:round_ratify": (STEWARDS_VERB, "tallied_round"),
     "governance:veto_move": (STEWARDS_FORM, "tallied_round"),
     "governance:veto_second": (STEWARDS_VERB, "veto"),
-    "governance:round_change": (STEWARDS_WAY_ON, "planned_round"),
+    "governance:round_change": (STEWARDS_FORM, "planned_round"),
     "governance:round_cancel": (STEWARDS_VERB, "planned_round"),
     "governance:receipt_check": (PUBLIC, ""),
     "governance:feed": (PUBLIC, ""),

@@ -171,6 +171,17 @@ def test_what_becomes_eligible_after_the_freeze_does_not_stand(community: Commun
     assert "Too late" not in page(community.members[0], "ballot", round_.pk)
 
 
+def test_a_plan_that_does_not_work_is_said_and_kept_as_typed(community: Community) -> None:
+    round_ = planned(community)
+    url = reverse("governance:round_change", args=[round_.pk])
+    typed = {"title": "A title to keep", "budget": "0", "quorum": "1"}
+    html = signed_in(community.steward).post(url, typed).content.decode()
+    assert "greater than or equal to 0.01" in html
+    assert "A title to keep" in html
+    round_.refresh_from_db()
+    assert round_.title != "A title to keep"
+
+
 def test_a_plan_changes_until_the_freeze_and_not_after_it(community: Community) -> None:
     round_ = planned(community)
     url = reverse("governance:round_change", args=[round_.pk])
