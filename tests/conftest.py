@@ -1,7 +1,8 @@
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from django.db import connection
+from pytest_django.plugin import blocking_manager_key
 
 from governance import triggers
 
@@ -11,14 +12,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "tests/site/" not in item.path.as_posix())
 
 
+def commits(item: pytest.Item) -> bool:
+    """Whether the test's rows are committed, so that all tables are emptied after it."""
+    marker = item.get_closest_marker("django_db")
+    return marker is not None and bool(marker.kwargs.get("transaction"))
+
+
 @pytest.fixture(autouse=True)
 def guards_let_the_flush_pass(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tests that commit end with all tables emptied, which the guards of the database refuse."""
-    marker = request.node.get_closest_marker("django_db")
-    if marker is None or not marker.kwargs.get("transaction"):
+    """The guards of the database refuse that tables are emptied."""
+    if not commits(request.node):
         yield
         return
     request.getfixturevalue("_django_db_helper")  # so that it ends after this one
-    triggers.install(connection)
     yield
     triggers.remove(connection)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """And they are there again for the next test, whichever it is."""
+    yield
+    if commits(item):
+        with item.config.stash[blocking_manager_key].unblock():
+            triggers.install(connection)
