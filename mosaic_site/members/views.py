@@ -1,12 +1,52 @@
+from datetime import timedelta
+
+from allauth.account.forms import SignupForm
+from allauth.account.utils import perform_login
+from allauth.account.views import SignupView
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 
 from mosaic_site.errors import Refused
 from mosaic_site.members import access, actions
 from mosaic_site.members.access import member, steward_required
 from mosaic_site.members.forms import DeclareGroupForm, GroupForm
+from mosaic_site.members.models import User
+
+PRESSED_TWICE = timedelta(minutes=1)
+
+
+class JoinView(SignupView):
+    """Joining. Whoever presses twice has joined, and is not told that the name is taken."""
+
+    def form_valid(self, form: SignupForm) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                response: HttpResponse = super().form_valid(form)
+        except IntegrityError:
+            # Both presses found the name free, and the other one was faster.
+            form.add_error("username", "A user with that username already exists.")
+            return self.form_invalid(form)
+        return response
+
+    def form_invalid(self, form: SignupForm) -> HttpResponse:
+        joined = _just_joined(form)
+        if joined:
+            signed_in: HttpResponse = perform_login(self.request, joined, signup=True)
+            return signed_in
+        refused: HttpResponse = super().form_invalid(form)
+        return refused
+
+
+def _just_joined(form: SignupForm) -> User | None:
+    """Who joined a moment ago with this very form."""
+    new = User.objects.filter(date_joined__gt=timezone.now() - PRESSED_TWICE)
+    typed = {name: str(form.data.get(name, "")) for name in ("username", "email", "password1")}
+    user = new.filter(username__iexact=typed["username"], email__iexact=typed["email"]).first()
+    return user if user and user.check_password(typed["password1"]) else None
 
 
 @login_required
