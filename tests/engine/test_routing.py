@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -296,6 +297,32 @@ def test_what_costs_more_is_taken_where_it_is_better(pool: ExpertPool) -> None:
     gain = tuned.solved - lexical.solved
     assert tuned.router.sees == "likelihood"
     assert gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain))
+
+
+class Listening(ExpertPool):
+    """Writes down which prompts' likelihoods it is asked for."""
+
+    def prompt_likelihoods(self, prompts: Sequence[Prompt]) -> list[float]:
+        self.__dict__.setdefault("asked", set()).update(prompt.text for prompt in prompts)
+        return super().prompt_likelihoods(prompts)
+
+
+def test_what_is_not_ahead_on_the_first_prompts_is_asked_no_further(pool: ExpertPool) -> None:
+    """Words tell who knows the first 48; of the others, all alike, they cannot tell."""
+    listening = Listening(pool.base)
+    for name, adapter in pool.adapters.items():
+        listening.hold(name, adapter)
+    cars = [bool(row % 2) for row in range(60)]
+    soups = [not car for car in cars]
+    prompts = [f"{'car' if car else 'soup'} {row}" for row, car in enumerate(cars[:48])]
+    divided = DevTable(
+        [*prompts, *["tea"] * 12],
+        ["g"] * 60,
+        {"": [False] * 60, "mechanic": cars, "cook": soups},
+    )
+    tuned = tune_router(divided, None, ("lexical", "likelihood"), listening)
+    assert tuned.router.sees == "lexical"
+    assert vars(listening)["asked"] == set(prompts)
 
 
 def test_profiles_are_stacked_on_a_tuned_router() -> None:

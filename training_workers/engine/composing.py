@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training_workers.engine.devtable import DevTable
+from training_workers.engine.devtable import DevTable, hopeless, in_turns
 from training_workers.engine.pool import BASE, ExpertPool, Sampling
 from training_workers.engine.profiles import Profile
 from training_workers.engine.resampling import Bootstrap, Estimate
@@ -20,10 +19,6 @@ from training_workers.engine.tuning import tune_router
 SEES = ("lexical", "hidden", LikelihoodRouter.KIND)
 FIRST_HEAT = 48
 """Select items that a strategy is first tried on, taken from all priorities in turns."""
-HOPELESS = 3.0
-"""Standard errors that a strategy may be behind on these before it is given up (F-race, Birattari
-et al. 2002), as is one that costs more rows than another and is not ahead of it at all: answering
-all items with it would hardly change the choice."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +128,7 @@ def _try(
     rivals: Sequence[_Tried],
 ) -> _Tried:
     """Answer the first items; the others too, unless that would be in vain."""
-    order = np.argsort(_turns(table.groups), kind="stable")
+    order = in_turns(table.groups)
     right = np.zeros(len(items))
     rows = 0.0
     sampling = Sampling(max_new_tokens=max_new_tokens)
@@ -150,26 +145,12 @@ def _try(
 
 
 def _hopeless(first: _Tried, rivals: Sequence[_Tried]) -> bool:
-    """Whether some rival is ahead by more than HOPELESS standard errors, or as good and cheaper."""
-    for rival in rivals:
-        if len(rival.rows) <= len(first.rows):
-            continue
-        ahead = rival.right[first.rows] - first.right
-        error = max(float(ahead.std(ddof=1)), 1e-9) / sqrt(len(ahead))
-        cheaper = rival.generations < first.generations
-        if ahead.mean() > HOPELESS * error or (cheaper and ahead.mean() >= 0):
-            return True
-    return False
-
-
-def _turns(groups: Sequence[str]) -> list[int]:
-    """The how-manieth of its priority each item is."""
-    seen: dict[str, int] = {}
-    turns = []
-    for group in groups:
-        turns.append(seen.get(group, 0))
-        seen[group] = seen.get(group, 0) + 1
-    return turns
+    """Whether it is, beside some rival that has answered all items."""
+    return any(
+        hopeless(first.right, rival.right[first.rows], dearer=rival.generations < first.generations)
+        for rival in rivals
+        if len(rival.rows) > len(first.rows)
+    )
 
 
 def _heat(one: _Tried, groups: Sequence[str], shares: Mapping[str, float]) -> Bootstrap:

@@ -3,9 +3,9 @@
 All read as many tokens as the experts together:
 
 - the *pooled monolith*: everybody gives up their data, one model learns it all at once; with the
-rank of one expert, which serves at the same cost, and with the rank of all of them together; - the
-*sequential monolith*: one model that goes on learning as contributions arrive, each one's share of
-the tokens in its turn, and forgets as it will (McCloskey & Cohen 1989).
+  rank of one expert, which serves at the same cost, and with the rank of all of them together;
+- the *sequential monolith*: one model that goes on learning as contributions arrive, each one's
+  share of the tokens in its turn, and forgets as it will (McCloskey & Cohen 1989).
 
 The *general monolith*, a larger model without contributed data, is trained elsewhere: a registered
 base, or `build_pocket` with more parameters.

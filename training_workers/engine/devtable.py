@@ -1,7 +1,9 @@
 """What is known on dev prompts: who answered them how, and whether that was right."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
 
 from training_workers.engine.pool import BASE
+
+HOPELESS = 3.0
+"""Standard errors that something may be behind on the first prompts before it is given up (F-race,
+Birattari et al. 2002)."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,24 @@ class DevTable:
     def matrix(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Results (prompts, names), 1 for right."""
         return np.array([self.correct[name] for name in names], dtype=np.float64).T
+
+
+def in_turns(groups: Sequence[str]) -> NDArray[np.intp]:
+    """All rows, the groups taking turns, so that the first few are some of each."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for group in groups:
+        turns.append(seen[group])
+        seen[group] += 1
+    return np.argsort(turns, kind="stable")
+
+
+def hopeless(right: NDArray[np.float64], rival: NDArray[np.float64], *, dearer: bool) -> bool:
+    """Whether a rival is ahead on the same prompts by more than HOPELESS standard errors, or is
+    not even behind although this is `dearer`: more prompts would hardly change the choice."""
+    ahead = rival - right
+    error = max(float(ahead.std(ddof=1)), 1e-9) / sqrt(len(ahead))
+    return bool(ahead.mean() > HOPELESS * error or (dearer and ahead.mean() >= 0))
 
 
 def priority_means(

@@ -106,7 +106,12 @@ def _as_long_as_lexical(states: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def similarities(asked: Any, known: Any) -> NDArray[np.float64]:
     """Cosines (asked, known) of features of length sqrt(2), at least 0."""
+    # Rounded so that equal prompts tie exactly on every machine.
+    return (products(asked, known) / 2).clip(min=0).round(9)
+
+
+def products(asked: Any, known: Any) -> NDArray[np.float64]:
+    """Dot products (asked, known) of features, sparse or dense."""
     product = asked @ known.T
     dense: NDArray[np.float64] = product if isinstance(product, np.ndarray) else product.toarray()
-    # Rounded so that equal prompts tie exactly on every machine.
-    return (dense / 2).clip(min=0).round(9)
+    return dense

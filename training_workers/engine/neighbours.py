@@ -5,7 +5,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
+from sklearn.kernel_ridge import KernelRidge
+
+from training_workers.engine.features import products
 
 RIDGE = 2.0
 """Of prompts of length sqrt(2), so as much as the prompt itself weighs."""
@@ -26,26 +28,27 @@ def nearest(
 class Expectation:
     """Ridge regression of each model's results on the features of the dev prompts.
 
-    min_w |y - mean(y) - X w|^2 + RIDGE |w|^2 for each model apart (Hoerl & Kennard 1970), by
-    conjugate gradients, which take X sparse or dense. `weights` is (models, features), `means`
-    (models,).
+    min_w |y - mean(y) - X w|^2 + RIDGE |w|^2 for each model apart (Hoerl & Kennard 1970), solved in
+    its dual, w = X' (X X' + RIDGE)^-1 (y - mean(y)) (Saunders et al. 1998): one factorisation for
+    all models, of dev x dev. `known` is X (dev, features), sparse or dense, `duals` (dev, models),
+    `means` (models,).
     """
 
-    weights: NDArray[np.float64]
+    known: Any
+    duals: NDArray[np.float64]
     means: NDArray[np.float64]
 
     @classmethod
     def fit(cls, known: Any, right: NDArray[np.float64]) -> Self:
         """`known` is (dev, features), `right` (dev, models)."""
         means = right.mean(axis=0)
-        ridge = Ridge(alpha=RIDGE, fit_intercept=False, solver="sparse_cg", tol=1e-6)
-        weights = [ridge.fit(known, right[:, at] - mean).coef_ for at, mean in enumerate(means)]
-        return cls(np.array(weights), means)
+        ridge = KernelRidge(alpha=RIDGE, kernel="precomputed")
+        return cls(known, ridge.fit(products(known, known), right - means).dual_coef_, means)
 
     def of(self, asked: Any) -> NDArray[np.float64]:
         """The expected results (asked, models), between 0 and 1."""
-        expected: NDArray[np.float64] = (asked @ self.weights.T + self.means).clip(0, 1)
-        return expected.round(9)
+        expected = products(asked, self.known) @ self.duals + self.means
+        return expected.clip(0, 1).round(9)
 
 
 def shrunken_scores(

@@ -11,6 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from training_workers.engine.devtable import (
     DevTable,
     folds,
+    hopeless,
+    in_turns,
     priority_means,
     wording_folds,
 )
@@ -37,6 +39,8 @@ NEIGHBOURS = (5, 10, 20, 40)
 PSEUDO_COUNTS = (0.5, 2.0, 8.0, 32.0)
 MARGINS = (0.0, 0.05)
 TEMPERATURES = (0.01, 0.02, 0.05, 0.1, 0.2)
+FIRST_HEAT = 48
+"""Prompts that a router is first tried on if each costs a pass an expert."""
 WORTH_PASSES = 0.05
 """The share of prompts that an oracle must solve beyond the router before it looks further."""
 
@@ -71,9 +75,11 @@ def tune_router(
     for one in sees:
         if best is not None and (right.max(axis=1) - best.solved).mean() < WORTH_PASSES:
             break
-        tune = _tune_likelihood if one == LikelihoodRouter.KIND else _tune
-        tuned = tune(table, weights, one, pool)
-        if best is None or _behind(best.solved, tuned.solved):
+        if one == LikelihoodRouter.KIND:
+            tuned = _tune_likelihood(table, pool, best)
+        else:
+            tuned = _tune(table, weights, one, pool)
+        if tuned is not None and (best is None or _behind(best.solved, tuned.solved)):
             best = tuned
     assert best is not None
     if profiles and best.router.sees != LikelihoodRouter.KIND:
@@ -145,13 +151,24 @@ def _tune(
     return Tuned(Router(table, sees, k, count, margin), scores[at], solved[:, best])
 
 
-def _tune_likelihood(
-    table: DevTable, weights: Mapping[str, float] | None, sees: str, pool: ExpertPool | None
-) -> Tuned:
+def _tune_likelihood(table: DevTable, pool: ExpertPool | None, rival: Tuned | None) -> Tuned | None:
+    """None if it is not ahead of its rival on the first prompts: each costs a pass an expert."""
     if pool is None:
         raise ValueError("A router that sees likelihoods needs the pool that computes them.")
+    order = in_turns(table.groups)
+    first, others = order[:FIRST_HEAT], order[FIRST_HEAT:]
+    known = np.zeros((len(table.prompts), len(table.experts)))
+    known[first] = advantages(pool, [table.prompts[row] for row in first], table.experts)
+    if rival is not None and len(others):
+        heat = _held_out_likelihood(table.rows(first.tolist()), known[first])
+        if hopeless(heat.solved, rival.solved[first], dearer=True):
+            return None
+    known[others] = advantages(pool, [table.prompts[row] for row in others], table.experts)
+    return _held_out_likelihood(table, known)
+
+
+def _held_out_likelihood(table: DevTable, known: NDArray[np.float64]) -> Tuned:
     right = table.matrix(table.models)
-    known = advantages(pool, table.prompts, table.experts)
     scores = np.tile(right.mean(axis=0), (len(right), 1))
     for held, kept in _splits(folds(table.groups, FOLDS)):
         for at in range(len(table.experts)):
