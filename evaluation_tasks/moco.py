@@ -8,6 +8,7 @@ of which any is right. Other keys are left alone.
 """
 
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def read_task(text: str) -> Task:
     name, kind = task.get("dataset") or task.get("name") or "", task.get("task_type")
     if kind not in TASK_TYPES:
         return _unread(
-            f'"task_type" is {kind!r}, none of {", ".join(TASK_TYPES)}.',
+            f'"task_type" is {reprlib.repr(kind)}, none of {", ".join(TASK_TYPES)}.',
             "Name one of these. What needs a judge or runs code cannot be scored here.",
         )
     if not isinstance(name, str):
@@ -111,7 +112,7 @@ def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in found if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
+        raise ValueError(f"the key {reprlib.repr(twice)} stands twice in one object")
     return found
 
 
@@ -134,15 +135,18 @@ def _choice(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
             "Give each choice a letter.",
         )
     for letter in choices:
-        _text(choices, letter)
         if len(letter) != 1 or not "A" <= letter <= "Z":
             raise _Wrong(
-                "choices", f"The choice {letter!r} has no letter.", "A to Z", "Rename its key."
+                "choices",
+                f"The choice {reprlib.repr(letter)} has no letter.",
+                "A to Z",
+                "Rename its key.",
             )
+        _text(choices, letter)
     if not isinstance(answer, str) or answer not in choices:
         raise _Wrong(
             "answer",
-            f'"answer" is {answer!r}, none of {", ".join(choices)}.',
+            f'"answer" is {reprlib.repr(answer)}, none of {", ".join(choices)}.',
             "the letter of a choice",
             "Name the letter of the right choice.",
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from contributions.intake.findings import Finding, Findings
 from contributions.intake.limits import PROBE_LIMITS, Limits
 from contributions.intake.recognise import HEAD_BYTES
-from contributions.intake.row import Place, short_enough, usable_text
+from contributions.intake.row import Place, usable_text
 from evaluation_tasks.moco import TaskItem, read_task
 
 # JSON Lines may begin with a brace too, but no row of theirs has such a list or type.
@@ -99,9 +99,17 @@ def _distinct(
             for key, texts in (("prompt", [item.prompt]), ("answer", item.answers))
             for text in texts
         ]
-        if not all(usable) or not short_enough(
-            item.prompt, "".join(item.answers), place, findings, limits
-        ):
+        length = len(item.prompt) + sum(map(len, item.answers))
+        if length > limits.max_chars:
+            findings.add(
+                "error",
+                f"The item is too long: {length:,} characters.",
+                expected=f"at most {limits.max_chars:,} characters in prompt and answers together",
+                remedy="Shorten it or leave it out.",
+                row=item.number,
+                column=item.split,
+            )
+        if not all(usable) or length > limits.max_chars:
             continue
         # As probes are told apart when they are declared.
         earlier = first.setdefault(item.prompt.casefold().strip(), item)
