@@ -12,7 +12,7 @@ from training_workers.models import Release
 from training_workers.report import MODELS, Estimate
 
 NEWEST = 12
-LEFT, RIGHT, TOP, BOTTOM = 64.0, 624.0, 14.0, 206.0
+LEFT, RIGHT, TOP, BOTTOM = 84.0, 624.0, 14.0, 206.0
 """The edges of the plot in a picture of 640 to 240."""
 SHAPES = {
     "mosaic": "m-6 0a6 6 0 1 0 12 0a6 6 0 1 0-12 0z",
