@@ -9,8 +9,11 @@ def answers_never_seen(priority: Priority, versions: Iterable[DatasetVersion]) -
     """Answers that the open probes expect and that are no label of the data, sorted.
 
     Nothing where it cannot be told: data that are not texts with labels, or with more labels
-    than their reports list. Sealed probes are not looked at, so nothing can be learnt of them.
+    than their reports list, and probes whose answers need not be said in the same words. Sealed
+    probes are not looked at, so nothing can be learnt of them.
     """
+    if priority.task_type != Priority.TaskType.EXACT_MATCH:
+        return []
     labels: set[str] = set()
     for version in versions:
         report = version.report

@@ -17,13 +17,22 @@ FEWEST_PROBES = 6
 MOST_PROBES = 5000
 
 
+DEV, TEST = "dev", "test"
+"""What is not sealed, and what is, in tasks that come with a split of their own."""
+
+
 @dataclass(frozen=True)
 class ProbeText:
-    """`part` empty: drawn by lot at publication."""
+    """A probe to publish. Any of `other_answers` is right, too.
+
+    `part` is one of `Probe.Part`, or drawn by lot at publication: of all three where it is empty,
+    of fit and select for `DEV`; `TEST` is sealed.
+    """
 
     prompt: str
     answer: str
     part: str = ""
+    other_answers: tuple[str, ...] = ()
 
 
 def split_parts(count: int, seed: int) -> list[str]:
@@ -39,11 +48,30 @@ def split_parts(count: int, seed: int) -> list[str]:
     return parts
 
 
+def split_dev(count: int, seed: int) -> list[str]:
+    """The same for probes that are not sealed: two thirds fit, one third select."""
+    select = max(2, round(count / 3))
+    parts = ["fit"] * (count - select) + ["select"] * select
+    random.Random(seed).shuffle(parts)
+    return parts
+
+
+def drawn_parts(probes: Sequence[ProbeText], seed: int) -> list[str]:
+    """The part of each probe, drawn by lot where it is not given."""
+    wanted = [probe.part for probe in probes]
+    lot = iter(split_parts(wanted.count(""), seed) if "" in wanted else [])
+    dev = iter(split_dev(wanted.count(DEV), seed) if DEV in wanted else [])
+    drawn = {"": lot, DEV: dev}
+    given = {TEST: str(Probe.Part.SEALED)}
+    return [next(drawn[part]) if part in drawn else given.get(part, part) for part in wanted]
+
+
 def priority_declare(
     *,
     owner: User,
     statement: str,
     why: str = "",
+    task_type: str = Priority.TaskType.EXACT_MATCH,
     probes: Sequence[ProbeText],
     once: uuid.UUID | None = None,
 ) -> Priority:
@@ -58,7 +86,7 @@ def priority_declare(
     seen: dict[str, int] = {}
     for row, probe in enumerate(probes, start=1):
         first = seen.setdefault(probe.prompt.casefold().strip(), row)
-        if first != row and not probe.part:
+        if first != row and probe.part not in Probe.Part.values:
             raise Refused(
                 f"Probes {first} and {row} ask the same question. Remove one of them: "
                 "otherwise a sealed probe could be known from an open one."
@@ -66,26 +94,39 @@ def priority_declare(
     once = once or uuid.uuid4()
     with transaction.atomic():
         priority, created = Priority.objects.get_or_create(
-            once=once, defaults={"owner": owner, "statement": statement, "why": why}
+            once=once,
+            defaults={
+                "owner": owner,
+                "statement": statement,
+                "why": why,
+                "task_type": task_type,
+            },
         )
         if not created:
             return priority
-        parts = split_parts(len(probes), seed=once.int)
         Probe.objects.bulk_create(
             Probe(
                 priority=priority,
                 position=position,
                 prompt=probe.prompt,
                 answer=probe.answer,
-                part=probe.part or part,
+                other_answers=list(probe.other_answers),
+                part=part,
             )
-            for position, (probe, part) in enumerate(zip(probes, parts, strict=True), start=1)
+            for position, (probe, part) in enumerate(
+                zip(probes, drawn_parts(probes, priority.split_seed), strict=True), start=1
+            )
         )
         record(
             actor=owner,
             action="priority.declared",
             subject=priority,
-            data={"probes": len(probes)},
+            # As a text: many readers of JSON round so large a number.
+            data={
+                "probes": len(probes),
+                "task_type": task_type,
+                "split_seed": str(priority.split_seed),
+            },
         )
     return priority
 

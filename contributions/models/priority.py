@@ -5,6 +5,8 @@ from django.db import models
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
+from evaluation_tasks.moco import EXACT_MATCH, F1_MATCH, MULTIPLE_CHOICE, TASK_TYPES
+
 
 class PriorityQuerySet(models.QuerySet["Priority"]):
     def open(self) -> "PriorityQuerySet":
@@ -34,12 +36,22 @@ class Priority(models.Model):
         OPEN = "open", "open"
         RETIRED = "retired", "retired"
 
+    class TaskType(models.TextChoices):
+        """How answers are scored; the names are those of `evaluation_tasks.moco`."""
+
+        EXACT_MATCH = EXACT_MATCH, "exact match"
+        F1_MATCH = F1_MATCH, "shared words (F1)"
+        MULTIPLE_CHOICE = MULTIPLE_CHOICE, "multiple choice"
+
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="priorities"
     )
     statement = models.CharField(max_length=200)
     why = models.TextField(blank=True, max_length=2000)
     status = models.CharField(max_length=10, choices=Status, default=Status.OPEN)
+    task_type = models.CharField(
+        max_length=20, choices=TaskType, default=TaskType.EXACT_MATCH, editable=False
+    )
     # The one that says the same, if it was retired for that; its experts and probes stay here.
     merged_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged"
@@ -62,6 +74,9 @@ class Priority(models.Model):
                 | (models.Q(status="retired") & ~models.Q(merged_into=models.F("pk"))),
                 name="priority_merged_is_retired",
             ),
+            models.CheckConstraint(
+                condition=models.Q(task_type__in=TASK_TYPES), name="priority_task_type_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -69,6 +84,11 @@ class Priority(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("contributions:priority_detail", args=[self.pk])
+
+    @property
+    def split_seed(self) -> int:
+        """The seed of the lot that parted its probes."""
+        return self.once.int
 
 
 class ProbeQuerySet(models.QuerySet["Probe"]):
@@ -86,8 +106,9 @@ class ProbeQuerySet(models.QuerySet["Probe"]):
 class Probe(models.Model):
     """One held-out example of a priority: a prompt and the answer that would satisfy.
 
-    `part`: strategies are tuned on *fit*, compared on *select*; *sealed* is scored once a release
-    and shown to nobody.
+    `other_answers` are right as well: other wordings, or the text of the choice whose letter
+    `answer` names. `part`: strategies are tuned on *fit*, compared on *select*; *sealed* is scored
+    once a release and shown to nobody.
     """
 
     class Part(models.TextChoices):
@@ -99,6 +120,7 @@ class Probe(models.Model):
     position = models.PositiveIntegerField()
     prompt = models.TextField()
     answer = models.TextField()
+    other_answers = models.JSONField(default=list, blank=True)
     part = models.CharField(max_length=10, choices=Part)
 
     objects = ProbeQuerySet.as_manager()
@@ -114,3 +136,7 @@ class Probe(models.Model):
 
     def __str__(self) -> str:
         return self.prompt[:80]
+
+    @property
+    def answers(self) -> list[str]:
+        return [self.answer, *self.other_answers]

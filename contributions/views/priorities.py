@@ -54,7 +54,8 @@ def priority_new(request: HttpRequest) -> HttpResponse:
                 owner=member(request),
                 statement=values["statement"],
                 why=values["why"],
-                probes=[actions.ProbeText(prompt, answer) for prompt, answer in form.pairs],
+                task_type=form.task_type,
+                probes=form.probes,
                 once=values["once"],
             )
         except Refused as error:
@@ -76,11 +77,13 @@ def _warn_of(findings: list[Finding], request: HttpRequest) -> None:
 
 def priority_detail(request: HttpRequest, pk: int) -> HttpResponse:
     priority = access.priority_for_anyone(pk)
-    probes = priority.probes.open().order_by("position")
+    parts = priority.probes.per_part()
+    probes = Paginator(priority.probes.open().order_by("position"), PROBES_A_PAGE)
+    probes.count = parts["fit"] + parts["select"]  # known, so the database is not asked again
     context = {
         "priority": priority,
-        "parts": priority.probes.per_part(),
-        "page": Paginator(probes, PROBES_A_PAGE).get_page(request.GET.get("page")),
+        "parts": parts,
+        "page": probes.get_page(request.GET.get("page")),
         "experts": access.experts_for_anyone().filter(priority=priority),
         "merged": priority.merged.order_by("pk"),
         "lines": about(priority),

@@ -1,13 +1,19 @@
 """Declaring, reading and retiring priorities, through the pages."""
 
 import io
+import json
+import random
+import re
 import uuid
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contributions.actions import priority_merge
+from contributions.actions.priorities import split_dev, split_parts
 from contributions.models import Priority, Probe
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.models import Entry
@@ -49,6 +55,126 @@ def test_declared_with_a_file(client: Client) -> None:
     client.post(NEW, typed(typed="", file=upload("question,answer\n" + rows)))
 
     assert Priority.objects.get().probes.count() == 8
+
+
+def task(kind: str, dev: int, test: int, **changes: object) -> io.BytesIO:
+    """A task file of so many items in its lists; every item takes `changes`."""
+    if kind == "multiple_choice":
+        item: dict[str, object] = {"choices": {"A": "a cat", "B": "a dog"}, "answer": "B"}
+        key = "question"
+    else:
+        item, key = {"output": "a dog"}, "input"
+    lists = {
+        split: [item | {key: f"{split} question {number}"} | changes for number in range(count)]
+        for split, count in (("dev", dev), ("test", test))
+    }
+    return upload(json.dumps({"name": "pets", "task_type": kind} | lists), "pets.json")
+
+
+def test_a_task_brings_its_type_its_choices_and_its_own_split(client: Client) -> None:
+    client.force_login(make_user())
+
+    response = client.post(NEW, typed(typed="", file=task("multiple_choice", 9, 3)), follow=True)
+
+    priority = Priority.objects.get()
+    assert priority.task_type == "multiple_choice"
+    assert priority.probes.per_part() == {"fit": 6, "select": 3, "sealed": 3}
+    sealed = priority.probes.filter(part="sealed")
+    assert {probe.prompt.split(" question")[0] for probe in sealed} == {"test"}
+    probe = priority.probes.get(position=1)
+    assert probe.prompt == "dev question 0\nA. a cat\nB. a dog"
+    assert probe.answers == ["B", "a dog"]
+    page = response.content.decode()
+    assert "dev question 0<br>A. a cat<br>B. a dog" in page
+    assert "or a dog" in page and "test question" not in page
+    assert "names the right choice, by its letter or its whole text" in page
+
+
+def test_a_task_with_one_short_list_is_parted_by_lot(client: Client) -> None:
+    client.force_login(make_user())
+
+    client.post(NEW, typed(typed="", file=task("f1_match", 9, 1)))
+
+    priority = Priority.objects.get()
+    assert priority.task_type == "f1_match"
+    assert priority.probes.per_part() == {"fit": 4, "select": 2, "sealed": 4}
+
+
+def test_what_is_typed_is_scored_as_its_author_says(client: Client) -> None:
+    client.force_login(make_user())
+
+    page = client.post(NEW, typed(scored_by="f1_match"), follow=True).content.decode()
+
+    assert Priority.objects.get().task_type == "f1_match"
+    assert "the more words it shares with the right one (F1)" in page
+
+
+def test_typed_probes_join_a_task_of_their_own_type_only(client: Client) -> None:
+    client.force_login(make_user())
+
+    page = client.post(NEW, typed(file=task("multiple_choice", 9, 3))).content.decode()
+    assert not Priority.objects.exists()
+    assert "is scored by exact match, the task in the file by multiple choice" in page
+    assert "question 0 =&gt; answer 0" in page
+
+    client.post(NEW, typed(file=task("exact_match", 9, 3)))
+    assert Priority.objects.get().probes.count() == 18
+
+
+def test_what_is_wrong_in_a_task_is_listed_with_its_remedy(client: Client) -> None:
+    client.force_login(make_user())
+
+    bad = task("multiple_choice", 2, 5, answer="C<b>")
+    page = client.post(NEW, typed(typed="", file=bad)).content.decode()
+
+    assert not Priority.objects.exists()
+    assert "7 rows cannot be read" in page
+    assert "&quot;answer&quot; is &#x27;C&lt;b&gt;&#x27;, none of A, B." in page
+    assert "<code>test answer</code>" in page
+    assert "Name the letter of the right choice." in page
+    assert "The file, row by row" in page
+
+
+def test_a_task_of_another_type_is_refused_in_a_sentence(client: Client) -> None:
+    client.force_login(make_user())
+
+    page = client.post(NEW, typed(typed="", file=task("coding", 9, 3))).content.decode()
+
+    assert not Priority.objects.exists()
+    assert "none of exact_match, f1_match, multiple_choice." in page
+    assert "The file, row by row" not in page
+
+
+def test_the_lot_can_be_drawn_again_from_the_seed_that_the_page_shows(client: Client) -> None:
+    client.force_login(make_user())
+    lines = "\n".join(f"question {number} => answer {number}" for number in range(30))
+    client.post(NEW, typed(typed=lines))
+    priority = Priority.objects.get()
+
+    page = client.get(priority.get_absolute_url()).content.decode()
+    shown = re.search(r'<code class="hash">(\d+)</code>', page)
+
+    assert shown
+    assert Entry.objects.get().data["split_seed"] == shown[1]
+    parts = ["fit"] * 12 + ["select"] * 6 + ["sealed"] * 12
+    random.Random(int(shown[1])).shuffle(parts)
+    assert parts == list(priority.probes.order_by("position").values_list("part", flat=True))
+
+
+@given(st.integers(6, 200), st.integers(0, 2**128 - 1))
+def test_a_lot_leaves_two_for_every_part(count: int, seed: int) -> None:
+    parts = split_parts(count, seed)
+    assert parts == split_parts(count, seed)
+    assert len(parts) == count
+    assert all(parts.count(part) >= 2 for part in ("fit", "select", "sealed"))
+
+
+@given(st.integers(4, 200), st.integers(0, 2**128 - 1))
+def test_what_is_not_sealed_is_parted_two_to_one(count: int, seed: int) -> None:
+    parts = split_dev(count, seed)
+    assert parts == split_dev(count, seed)
+    assert len(parts) == count
+    assert parts.count("fit") >= 2 and parts.count("select") == max(2, round(count / 3))
 
 
 def test_typed_and_filed_probes_are_added_up(client: Client) -> None:

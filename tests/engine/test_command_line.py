@@ -238,7 +238,9 @@ def test_a_task_is_parted_two_to_one(tmp_path: Path) -> None:
     path.write_text(json.dumps(task))
     items = read_items(path)
     assert (len(items.fit), len(items.select)) == (20, 10)
-    assert items.test == [Item("How many?\nA. one\nB. two", ("B",), "sums", "multiple_choice")]
+    assert items.test == [
+        Item("How many?\nA. one\nB. two", ("B", "two"), "sums", "multiple_choice")
+    ]
     assert items.test[0].is_right("B.") and not items.test[0].is_right("A")
     assert read_items(path, seed=1).fit != items.fit
     task = {"task_type": "f1_match", "test": [{"input": "Who?", "output": "the old keeper"}]}
@@ -258,7 +260,7 @@ def test_a_task_is_parted_two_to_one(tmp_path: Path) -> None:
         ("a.jsonl", '{"prompt": "x", "answers": []}', '"answers" is not a list of texts'),
         ("a.jsonl", '{"prompt": "x", "answer": "y", "part": "dev"}', "'dev', none of fit, select"),
         ("a.jsonl", '{"prompt": "x", "answer": "y", "scorer": []}', '"scorer" is [], none of'),
-        ("a.json", "{", "a.json is not JSON"),
+        ("a.json", "{", "a.json: This is not JSON"),
         ("a.json", "{}", 'a.json: "task_type" is None, none of exact_match'),
         ("a.json", '{"task_type": "exact_match", "dev": 3}', 'a.json: "dev" is not a list.'),
         ("a.json", '{"task_type": "exact_match", "dataset": 3}', '"dataset" is not a text'),

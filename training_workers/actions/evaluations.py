@@ -12,7 +12,7 @@ def evaluation_keep(
     probes_sha256: str,
     decoding: str,
     answers: Sequence[str],
-    correct: Sequence[bool],
+    correct: Sequence[float],
     likelihoods: Sequence[tuple[int, float]],
 ) -> Evaluation:
     """Keep an evaluation; where another worker was quicker, its row is the one."""
@@ -23,7 +23,7 @@ def evaluation_keep(
         decoding=decoding,
         defaults={
             "answers": list(answers),
-            "correct": [int(right) for right in correct],
+            "correct": list(correct),
             "likelihoods": [list(one) for one in likelihoods],
         },
     )

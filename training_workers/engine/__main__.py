@@ -30,7 +30,7 @@ from training_workers.engine.release_folder import (
     write_release,
 )
 from training_workers.engine.resampling import wilson
-from training_workers.engine.scoring import Item, marked
+from training_workers.engine.scoring import Item, scored
 from training_workers.engine.strategies import STRATEGIES, Dev, Strategy
 from training_workers.engine.strategies.strategy import answer
 from training_workers.engine.tasks import PARTS, Items, read_items
@@ -153,10 +153,11 @@ def _evaluate(given: Namespace) -> None:
     pool = _pool(given)
     limit = new_tokens(pool.base, items.all)
     table = evaluate(pool, part, sorted(pool.names), limit, _count)
+    right = {name: scored(part, table.answers[name]) for name in table.models}
     scores = {
         group: {
             name: _score(
-                [right for right, one in zip(table.correct[name], table.groups, strict=True)
+                [score for score, one in zip(right[name], table.groups, strict=True)
                  if group in ("", one)]
             )
             for name in table.models
@@ -208,7 +209,7 @@ def _asked_for(
     tuned = tune_router(fit_table, None, SEES, pool, profiles)
     fitted = kind.fit(Dev(fit, fit_table, tuned, pool, limit, seed=given.seed))
     answers = answer(fitted, pool, select_table.prompts, Sampling(limit))
-    score = _score(marked(select, [one.text for one in answers]))
+    score = _score(scored(select, [one.text for one in answers]))
     both = Dev([*fit, *select], fit_table.joined(select_table), tuned, pool, limit, seed=given.seed)
     why = f"{kind.name} was asked for; it scores {_interval(score)} on the select items."
     return fitted.refit(both), why
@@ -341,7 +342,7 @@ def _part(items: Items, part: str, path: Path) -> list[Item]:
     return items.of(part)
 
 
-def _score(right: Sequence[bool]) -> dict[str, float]:
+def _score(right: Sequence[float]) -> dict[str, float]:
     low, high = wilson(sum(right), len(right))
     return {"n": len(right), "score": sum(right) / len(right), "low": low, "high": high}
 

@@ -11,7 +11,7 @@ from training_workers.engine.pool import BASE, ExpertPool, Sampling
 from training_workers.engine.profiles import Profile
 from training_workers.engine.resampling import Bootstrap, Estimate
 from training_workers.engine.routing import LikelihoodRouter
-from training_workers.engine.scoring import Item, marked
+from training_workers.engine.scoring import Item, scored
 from training_workers.engine.strategies import STRATEGIES, Dev, Strategy
 from training_workers.engine.strategies.strategy import answer
 from training_workers.engine.tuning import tune_router
@@ -57,7 +57,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Tried:
-    """A fitted strategy on the select items at `rows`: what was right, and its rows an item."""
+    """A fitted strategy on the select items at `rows`: how right it was, and its rows an item."""
 
     strategy: Strategy
     rows: NDArray[np.intp]
@@ -96,7 +96,7 @@ def choose(
     full = [one for one in tried if len(one.rows) == len(select[0])]
     full.sort(key=lambda one: (one.generations, one.strategy.cost))
     groups = select[1].groups
-    base = np.array(select[1].correct[BASE], dtype=np.float64)
+    base = np.array(scored(select[0], select[1].answers[BASE]))
     shares = dict(weights) or dict.fromkeys(groups, 1.0)
     bootstrap = Bootstrap(np.array([*(one.right for one in full), base]).T, groups, shares)
     candidates = [
@@ -136,7 +136,7 @@ def _try(
         if len(heat) == 0:
             continue
         answers = answer(strategy, pool, [items[row].prompt for row in heat], sampling)
-        right[heat] = marked([items[row] for row in heat], [one.text for one in answers])
+        right[heat] = scored([items[row] for row in heat], [one.text for one in answers])
         rows += sum(one.generations for one in answers)
         first = _Tried(strategy, heat, right[heat], rows / len(heat))
         if len(heat) < len(items) and heat[0] == order[0] and _hopeless(first, rivals):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from training_workers.engine.devtable import DevTable
 from training_workers.engine.pool import BASE, ExpertPool, Sampling
-from training_workers.engine.scoring import Item
+from training_workers.engine.scoring import Item, scored
 from training_workers.engine.shapley import Reading
 from training_workers.engine.strategies import Strategy
 from training_workers.engine.strategies.chain import Chain
@@ -34,9 +34,10 @@ def readings(
     if isinstance(strategy, Chain):
         return _of_chain(strategy, pool, items, table, sampling)
     routes = strategy.routes(table.prompts, None, pool)
+    right = {name: scored(items, table.answers[name]) for name in table.models}
     return [
         [
-            Reading(_team(name), route.scores.get(name, 0.0), table.correct[name][row])
+            Reading(_team(name), route.scores.get(name, 0.0), right[name][row])
             for name in table.models
         ]
         for row, route in enumerate(routes)
@@ -52,14 +53,14 @@ def _of_chain(
 ) -> list[list[Reading]]:
     found = chain.read(pool, table.prompts, sampling, None)
     alone = chain.alone(pool, table.prompts, table.models, sampling)
+    right = {name: scored(items, table.answers[name]) for name in table.models}
     games = []
     for row, (item, readings_) in enumerate(zip(items, found, strict=True)):
         game = [
-            Reading(_team(name), chance, table.correct[name][row])
-            for name, chance in alone[row].items()
+            Reading(_team(name), chance, right[name][row]) for name, chance in alone[row].items()
         ]
         for reading, chance in zip(readings_[1:], chain.chances(readings_)[1:], strict=True):
-            game.append(Reading(reading.team, chance, item.is_right(reading.answer)))
+            game.append(Reading(reading.team, chance, item.score(reading.answer)))
         games.append(game)
     return games
 

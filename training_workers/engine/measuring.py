@@ -14,7 +14,7 @@ from training_workers.engine.emergence import EXAMPLES, emergence, regressions, 
 from training_workers.engine.evaluating import evaluate
 from training_workers.engine.pool import BASE, ExpertPool, Prompt, Sampling
 from training_workers.engine.reporting import CONTROLS, release_report
-from training_workers.engine.scoring import Item, marked, normalised
+from training_workers.engine.scoring import Item, marked, normalised, scored
 from training_workers.engine.shapley import shapley_values
 from training_workers.engine.strategies import Answer, Dev, Strategy
 from training_workers.engine.strategies.best_single import BestSingle
@@ -79,14 +79,16 @@ def measure(
     for one in answers:
         if one.settle is not None:
             one.settle()
-    mosaic = marked(items, [one.text for one in answers])
+    texts = [one.text for one in answers]
+    mosaic = scored(items, texts)
+    alone = {name: scored(items, table.answers[name]) for name in table.models}
     single = BestSingle.of_table(subject.dev.table, dict(subject.dev.weights)).best()
     inference = sum(one.generations for one in answers) / len(answers)
     budget = max(1, round(inference))
     on_phase("answering with the controls")
     controls, missing = _controls(subject, rivals, single, budget, seed)
     on_phase("looking for emergence")
-    emerged, regressed = _emergence(subject, mosaic, single, budget, draws, seed)
+    emerged, regressed = _emergence(subject, marked(items, texts), single, budget, draws, seed)
     emerged["examples"] = _examples(subject, *shown)[:EXAMPLES] if shown else []
     on_phase("dividing the credit")
     credit = shapley_values(
@@ -99,8 +101,8 @@ def measure(
     monolith = controls.pop(MONOLITH, None)
     report = release_report(
         groups=table.groups,
-        base=table.correct[BASE],
-        experts={name: table.correct[name] for name in table.experts},
+        base=alone.pop(BASE),
+        experts=alone,
         best_single=single,
         mosaic=mosaic,
         routes=[_most_owed(one) for one in answers],
@@ -124,19 +126,20 @@ def _most_owed(one: Answer) -> str | None:
 
 def _controls(
     subject: Subject, rivals: Rivals, single: str, budget: int, seed: int
-) -> tuple[dict[str, list[bool]], dict[str, str]]:
+) -> tuple[dict[str, list[float]], dict[str, str]]:
     items, limit = subject.items, subject.dev.max_new_tokens
     missing = dict(rivals.missing)
-    found: dict[str, list[bool]] = {}
+    found: dict[str, list[float]] = {}
     pool = ExpertPool(subject.pool.base)
     for name, adapter in rivals.adapters.items():
         pool.hold(name, adapter)
     table = evaluate(pool, items, list(rivals.adapters), limit) if rivals.adapters else None
     for name in rivals.adapters:
         assert table is not None
-        found[name] = table.correct[name]
+        found[name] = scored(items, table.answers[name])
     if rivals.general is not None:
-        found["general"] = evaluate(ExpertPool(rivals.general), items, [], limit).correct[BASE]
+        table = evaluate(ExpertPool(rivals.general), items, [], limit)
+        found["general"] = scored(items, table.answers[BASE])
     if budget == 1:
         why = "The mosaic answers with one generation, as the direct comparison does."
         missing |= dict.fromkeys(("best_single_resampled", "monolith_resampled"), why)
@@ -155,7 +158,7 @@ def _controls(
     return found, missing
 
 
-def chained_monolith(subject: Subject, monolith: Adapter) -> list[bool]:
+def chained_monolith(subject: Subject, monolith: Adapter) -> list[float]:
     """What the pooled monolith solves with the mosaic's own inference.
 
     It is given all that the mosaic has: the same router and profiles choose the parts of a
@@ -168,7 +171,7 @@ def chained_monolith(subject: Subject, monolith: Adapter) -> list[bool]:
     chain = Chain.fit(replace(subject.dev, pool=pool))
     sampling = Sampling(max_new_tokens=subject.dev.max_new_tokens)
     answers = answer(chain, pool, subject.table.prompts, sampling)
-    return marked(subject.items, [one.text for one in answers])
+    return scored(subject.items, [one.text for one in answers])
 
 
 def _draws(
@@ -185,14 +188,14 @@ def _draws(
 
 def _majority(
     pool: ExpertPool, model: str | None, items: Sequence[Item], count: int, limit: int, seed: int
-) -> list[bool]:
+) -> list[float]:
     """Self-consistency (Wang et al. 2023): the most frequent of `count` sampled answers."""
     drawn = _draws(pool, model, [item.prompt for item in items], count, limit, seed)
     texts = []
     for given in zip(*drawn, strict=True):
         most = Counter(map(normalised, given)).most_common(1)[0][0]
         texts.append(next(text for text in given if normalised(text) == most))
-    return marked(items, texts)
+    return scored(items, texts)
 
 
 def _emergence(

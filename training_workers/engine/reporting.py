@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from training_workers.engine.resampling import LEVEL, RESAMPLES, Bootstrap, holm, mcnemar
+from training_workers.engine.scoring import RIGHT_FROM
 
 SCHEMA = 2
 CONTROLS = {
@@ -31,14 +32,14 @@ RIVALS = {
 def release_report(
     *,
     groups: Sequence[str],
-    base: Sequence[bool],
-    experts: Mapping[str, Sequence[bool]],
+    base: Sequence[float],
+    experts: Mapping[str, Sequence[float]],
     best_single: str,
-    mosaic: Sequence[bool],
+    mosaic: Sequence[float],
     routes: Sequence[str | None],
     owners: Mapping[str, Sequence[str]],
-    monolith: Sequence[bool] | None = None,
-    controls: Mapping[str, Sequence[bool]] | None = None,
+    monolith: Sequence[float] | None = None,
+    controls: Mapping[str, Sequence[float]] | None = None,
     missing: Mapping[str, str] | None = None,
     weights: Mapping[str, float] | None = None,
     emergence: Mapping[str, Any] | None = None,
@@ -49,19 +50,20 @@ def release_report(
 ) -> dict[str, Any]:
     """A JSON-ready report over the sealed probes.
 
-    All sequences have one entry a probe: `groups` its priority, the others whether the base, an
-    expert, the monolith, one of the other `controls` or the mosaic answered it right, `routes`
-    which expert it was sent to. `missing` says of controls why they are not there. `best_single`
-    names the expert that was best on the dev probes ("" for the base), `owners` the experts of each
-    priority. `emergence`, `regressions` and `credit` are what the functions of these names and
-    `shapley_values` made; `inference` is each model's mean number of generations a probe.
+    All sequences have one entry a probe: `groups` its priority, the others how right the answer of
+    the base, an expert, the monolith, one of the other `controls` or the mosaic is, from 0 to 1,
+    `routes` which expert it was sent to. `missing` says of controls why they are not there.
+    `best_single` names the expert that was best on the dev probes ("" for the base), `owners` the
+    experts of each priority. `emergence`, `regressions` and `credit` are what the functions of
+    these names and `shapley_values` made; `inference` is each model's mean number of generations a
+    probe.
 
     Scores are means over probes; with `weights`, weighted means over priorities. Intervals are of
     95 %: Wilson's for scores; for differences from 10,000 paired resamples, stratified by priority,
     and not narrower than Newcombe's (see `Bootstrap`). Raises ValueError where an entry is missing,
     a control is unknown or said to be missing, or an expert has no credit.
     """
-    models: dict[str, Sequence[bool]] = {"base": base, "mosaic": mosaic}
+    models: dict[str, Sequence[float]] = {"base": base, "mosaic": mosaic}
     models["best_single"] = experts[best_single] if best_single else base
     if monolith is not None:
         models["monolith"] = monolith
@@ -90,7 +92,11 @@ def release_report(
     def difference(rival: str, group: str | None = None) -> dict[str, Any]:
         rows = rows_of[group] if group is not None else range(len(groups))
         estimate = bootstrap.difference(position["mosaic"], position[rival], group)
-        p_value = mcnemar([mosaic[row] for row in rows], [models[rival][row] for row in rows])
+        of_rival = models[rival]
+        p_value = mcnemar(
+            [mosaic[row] >= RIGHT_FROM for row in rows],
+            [of_rival[row] >= RIGHT_FROM for row in rows],
+        )
         return {**asdict(estimate), "mcnemar_p": p_value}
 
     def comparison(rival: str) -> dict[str, Any]:
@@ -127,7 +133,7 @@ def release_report(
         if owners.get(group)
     ]
     answered = {
-        name: sum(route == name and solved for route, solved in zip(routes, mosaic, strict=True))
+        name: sum(score for route, score in zip(routes, mosaic, strict=True) if route == name)
         / len(groups)
         for name in expert_names
     }

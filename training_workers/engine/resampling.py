@@ -174,8 +174,8 @@ def newcombe(one: NDArray[np.float64], other: NDArray[np.float64]) -> Estimate:
 
     With the distances d from each share to the ends of its Wilson interval, the difference reaches
     down by sqrt(d1^2 - 2 phi d1 d2 + d2^2). phi is the correlation of the results, a positive one
-    less a continuity correction, 0 where it has no meaning. Results between 0 and 1, means of
-    several trials on an item, only make phi smaller and the interval wider.
+    less a continuity correction, 0 where it has no meaning. Results between 0 and 1, by F1 or as
+    means of several trials on an item, only make phi smaller and the interval wider.
     """
     n = len(one)
     first, second = float(one.mean()), float(other.mean())
@@ -201,8 +201,8 @@ def newcombe(one: NDArray[np.float64], other: NDArray[np.float64]) -> Estimate:
 def wilson(right: float, n: int) -> tuple[float, float]:
     """The 95 % interval of a share, `right` of `n` (Wilson 1927). (0, 1) where n is 0.
 
-    `right` may be the sum of means of several trials on an item: they are not independent, so
-    only items count.
+    `right` may be a sum of values between 0 and 1: scores by F1, or means of several trials on an
+    item. They vary less than right and wrong do at the same mean, so the interval is wide enough.
     """
     if n == 0:
         return 0.0, 1.0

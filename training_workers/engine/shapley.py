@@ -2,7 +2,7 @@
 
     phi_i = sum over S without i of |S|! (n - |S| - 1)! / n! * (v(S + i) - v(S))
 
-v(S) is the share of items that a strategy answers right with the experts S alone. So the values
+v(S) is the mean score of a strategy's answers with the experts S alone. So the values
 sum to v(all) - v(nobody), experts that do the same earn the same, and one that never helps earns
 nothing. v is a mean over items, and phi is linear in v, so each item is a game of its own, among
 the players that its readings name. It is solved exactly up to 12 players, else as the mean of 2,000
@@ -33,11 +33,11 @@ DIGITS = 12
 @dataclass(frozen=True)
 class Reading:
     """One way to answer an item: whom it needs (nobody: the base alone), how much the strategy
-    trusts it, and whether it is right."""
+    trusts it, and how right it is, from 0 to 1."""
 
     team: frozenset[str]
     score: float
-    right: bool
+    right: float
 
 
 def shapley_values(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluation_tasks.moco import read_task
 from training_workers.engine.scoring import SCORERS, Item, normalised
 
 PARTS = ("fit", "select", "test")
@@ -40,9 +41,8 @@ def read_items(path: Path, seed: int = 0) -> Items:
     """The items of a `.json` file, a MoCo task, or of JSON Lines.
 
     A line is `{"prompt", "answer" or "answers", "group"?, "part"?, "scorer"?}`; the group is the
-    file's name and the scorer `exact_match` unless it says otherwise. A task is
-    `{"dataset" or "name", "task_type", "dev": [...], "test": [...]}`. Raises ValueError with file,
-    row and what is wrong, and OSError.
+    file's name and the scorer `exact_match` unless it says otherwise. A task is described in
+    `evaluation_tasks.moco`. Raises ValueError with file, row and what is wrong, and OSError.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -82,39 +82,17 @@ def _lines(path: Path, text: str, seed: int) -> Items:
 
 
 def _task(path: Path, text: str, seed: int) -> Items:
-    task = _object(_json(text, path.name), path.name)
-    kind = _one_of(SCORERS, task.get("task_type"), "task_type", path.name)
-    group = task.get("dataset") or task.get("name") or path.stem
-    if not isinstance(group, str):
-        raise ValueError(f'{path.name}: "dataset" is not a text.')
-    read = _choices if kind == "multiple_choice" else _question
-    found: dict[str, list[Item]] = {}
-    for part in ("dev", "test"):
-        rows = task.get(part, [])
-        if not isinstance(rows, list):
-            raise ValueError(f'{path.name}: "{part}" is not a list.')
-        found[part] = []
-        for number, row in enumerate(rows, start=1):
-            where = f"{path.name}, {part} row {number}"
-            prompt, answer = read(_object(row, where), where)
-            found[part].append(Item(prompt, (answer,), group, kind))
+    task = read_task(text)
+    for fault in task.faults:
+        where = f"{path.name}, {fault.place}" if fault.place else path.name
+        raise ValueError(f"{where}: {fault.problem}")
+    found: dict[str, list[Item]] = {"dev": [], "test": []}
+    for one in task.items:
+        item = Item(one.prompt, one.answers, task.name or path.stem, task.task_type)
+        found[one.split].append(item)
     items = Items(test=found["test"])
     _deal_dev(items, found["dev"], seed)
     return items
-
-
-def _question(row: Mapping[str, Any], where: str) -> tuple[str, str]:
-    return _text(row, "input", where), _text(row, "output", where)
-
-
-def _choices(row: Mapping[str, Any], where: str) -> tuple[str, str]:
-    """The question with its choices, each on a line with its letter; and the right letter."""
-    choices = row.get("choices")
-    if not isinstance(choices, dict) or not choices:
-        raise ValueError(f'{where}: "choices" is not an object of letters and texts.')
-    lines = [f"{letter}. {_text(choices, letter, where)}" for letter in choices]
-    answer = _one_of(choices, row.get("answer"), "answer", where)
-    return "\n".join([_text(row, "question", where), *lines]), answer
 
 
 def _deal_dev(items: Items, dev: Sequence[Item], seed: int) -> None:

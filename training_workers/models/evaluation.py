@@ -5,8 +5,9 @@ class Evaluation(models.Model):
     """How one adapter answers one set of probes: computed once, then found here.
 
     `adapter_sha256` is empty for the base alone. `probes_sha256` covers prompts and references in
-    order, `decoding` everything that the answers depend on besides. `correct[i]` is 0 or 1,
-    `likelihoods[i]` the tokens of answer i and its log-probability in nats.
+    order, and how they are scored; `decoding` everything that the answers depend on besides.
+    `correct[i]` is how right answer i is, from 0 to 1, `likelihoods[i]` its tokens and its
+    log-probability in nats.
     """
 
     adapter_sha256 = models.CharField(max_length=64, blank=True)

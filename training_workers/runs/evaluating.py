@@ -11,7 +11,7 @@ from training_workers.engine.bases import Base
 from training_workers.engine.devtable import DevTable
 from training_workers.engine.evaluating import evaluate, new_tokens
 from training_workers.engine.pool import BASE, Draft, ExpertPool, Prompt, Sampling
-from training_workers.engine.scoring import Item, marked, normalised
+from training_workers.engine.scoring import Item, normalised, scored
 from training_workers.models import Evaluation
 
 
@@ -25,17 +25,21 @@ class ProbeSet:
 
     @property
     def sha256(self) -> str:
-        """Covers prompts and references in their order."""
-        text = json.dumps([[probe.prompt, probe.answer] for probe in self.probes])
+        """Covers prompts and references in their order, and how they are scored."""
+        pairs = [[probe.prompt, *probe.answers] for probe in self.probes]
+        kind = self.priority.task_type
+        # What was answered before there were other kinds still counts.
+        text = json.dumps(pairs if kind == Priority.TaskType.EXACT_MATCH else [kind, pairs])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def items(self, group: str) -> list[Item]:
         """The probes as items of `group`; of several answers to one prompt any is right."""
         answers: dict[str, dict[str, None]] = {}
         for probe in self.probes:
-            answers.setdefault(normalised(probe.prompt), {})[probe.answer] = None
+            answers.setdefault(normalised(probe.prompt), {}).update(dict.fromkeys(probe.answers))
+        kind = self.priority.task_type
         return [
-            Item(probe.prompt, tuple(answers[normalised(probe.prompt)]), group)
+            Item(probe.prompt, tuple(answers[normalised(probe.prompt)]), group, kind)
             for probe in self.probes
         ]
 
@@ -130,7 +134,7 @@ class Evaluator:
             probes_sha256=probes.sha256,
             decoding=self._decoding,
             answers=answers,
-            correct=marked(probes.items(""), answers),
+            correct=scored(probes.items(""), answers),
             likelihoods=[(draft.tokens, draft.log_probability) for draft in drafts],
         )
         return drafts

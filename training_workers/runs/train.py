@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from training_workers.engine.bases import Base
 from training_workers.engine.devtable import DevTable
 from training_workers.engine.pool import BASE, ExpertPool
 from training_workers.engine.resampling import wilson
+from training_workers.engine.scoring import Item
 from training_workers.engine.training import Cancelled, Progress, Recipe, Trained, train_adapter
 from training_workers.models import Job
 from training_workers.runs.evaluating import Evaluator, answer_limit, probe_sets
@@ -94,7 +96,7 @@ def _evidence(
         found = evaluator.table(sets, groups, heartbeat.counting("evaluating"))
         if found is None or heartbeat.should_stop():
             raise Cancelled
-        rows = [_evidence_row(found[1], priority, name) for priority in priorities.values()]
+        rows = [_evidence_row(*found, priority, name) for priority in priorities.values()]
     return {
         "own": next((row for row in rows if row["priority"] == expert.priority_id), None),
         "others": [row for row in rows if row["priority"] != expert.priority_id],
@@ -104,11 +106,14 @@ def _evidence(
     }
 
 
-def _evidence_row(table: DevTable, priority: Priority, name: str) -> dict[str, Any]:
+def _evidence_row(
+    items: Sequence[Item], table: DevTable, priority: Priority, name: str
+) -> dict[str, Any]:
     """An expert's score on one priority, with Wilson's interval, beside the base's."""
     rows = [row for row, group in enumerate(table.groups) if group == str(priority.pk)]
-    own = [table.correct[name][row] for row in rows]
-    alone = [table.correct[BASE][row] for row in rows]
+    own, alone = (
+        [items[row].score(table.answers[model][row]) for row in rows] for model in (name, BASE)
+    )
     low, high = wilson(sum(own), len(own))
     return {
         "priority": priority.pk,

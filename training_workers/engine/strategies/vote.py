@@ -61,7 +61,7 @@ class Vote(Routed):
             for row, (item, route) in enumerate(zip(dev.items, routes, strict=True)):
                 weights = one.router.posterior(route, team)
                 votes = {name: (dev.table.answers[name][row], w) for name, w in weights.items()}
-                right.append([float(item.is_right(winner(votes)[0]))])
+                right.append([item.score(winner(votes)[0])])
             return float(priority_means(np.array(right), dev.table.groups, dict(dev.weights))[0])
 
         return replace(one, team=max(TEAMS, key=score))
