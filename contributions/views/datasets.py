@@ -79,8 +79,7 @@ def dataset_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def dataset_card(request: HttpRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_owned_by(member(request), pk)
-    written = {name: getattr(dataset, name) for name in ("licence", "summary", "origin", "limits")}
-    form = CardForm(request.POST or None, initial=written)
+    form = CardForm(request.POST or None, initial=CardForm.written(dataset))
     if request.method == "POST" and form.is_valid():
         try:
             dataset = actions.dataset_describe(dataset=dataset, **form.cleaned_data)
