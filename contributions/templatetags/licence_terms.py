@@ -9,7 +9,7 @@ from django.template.context import Context
 
 from contributions.access import datasets_visible_to
 from contributions.card import credited
-from contributions.licences import Obligation, effective, find
+from contributions.licences import LICENCES, Obligation, effective, find
 from contributions.models import Base, Dataset, DatasetVersion, Expert
 
 register = template.Library()
@@ -30,7 +30,6 @@ class Credit:
     name: str
     url: str
     whom: str
-    licence: str
 
 
 @register.inclusion_tag("contributions/_terms.html")
@@ -47,7 +46,7 @@ def expert_terms(
 def release_terms(context: Context, base: Base, experts: Iterable[Expert]) -> dict[str, Any]:
     """`{% release_terms base experts %}`: of all these experts together. Two queries."""
     learned = Dataset.objects.filter(versions__experts__in=list(experts))
-    datasets = set(learned.select_related("owner").distinct())
+    datasets = set(learned.select_related("owner"))
     visible = datasets_visible_to(context["request"].user)
     named = set(visible.filter(pk__in=[dataset.pk for dataset in datasets]))
     return _terms(base, datasets, named)
@@ -56,22 +55,23 @@ def release_terms(context: Context, base: Base, experts: Iterable[Expert]) -> di
 def _terms(base: Base, datasets: set[Dataset], named: set[Dataset]) -> dict[str, Any]:
     """The obligations of a base and of data added up; only the `named` are called by name."""
     terms = effective([base.licence, *(dataset.licence for dataset in datasets)])
-    in_order = sorted(datasets, key=lambda dataset: (dataset not in named, dataset.name))
-    credits = [Credit(f"the base {base.name}", "", "", base.licence)]
-    credits += [_credit(dataset, dataset in named) for dataset in in_order]
+    parts = [(base.licence, Credit(f"the base {base.name}", "", ""))]
+    parts += [
+        (dataset.licence, _credit(dataset, dataset in named))
+        for dataset in sorted(datasets, key=lambda dataset: (dataset not in named, dataset.name))
+    ]
+    asking = terms.because.get(Obligation.ATTRIBUTION, [])
     return {
         "terms": terms,
         "obligations": [(*WORDS[one], licences) for one, licences in terms.because.items()],
-        "credits": [one for one in credits if _asks_for_credit(one.licence)],
+        "credits": [
+            (id_, [credit for stated, credit in parts if find(stated) is LICENCES[id_]])
+            for id_ in asking
+        ],
     }
 
 
 def _credit(dataset: Dataset, visible: bool) -> Credit:
     if not visible:
-        return Credit("a private dataset", "", credited(dataset), dataset.licence)
-    return Credit(dataset.name, dataset.get_absolute_url(), credited(dataset), dataset.licence)
-
-
-def _asks_for_credit(stated: str) -> bool:
-    licence = find(stated)
-    return licence is not None and Obligation.ATTRIBUTION in licence.obligations
+        return Credit("a private dataset", "", credited(dataset))
+    return Credit(dataset.name, dataset.get_absolute_url(), credited(dataset))

@@ -9,7 +9,6 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contributions import actions
 from contributions.card import as_html
 from contributions.licences import LICENCES
 from contributions.models import Dataset
@@ -223,34 +222,3 @@ class TestUses:
 
         assert expert.get_absolute_url() not in page
         assert "No expert learns from it yet." in page
-
-
-class TestLedger:
-    """What is private is not named in public."""
-
-    def test_strangers_read_of_a_private_dataset(self, client: Client) -> None:
-        owner = make_user("ada")
-        dataset = make_dataset(owner, name="Nurses' notes")
-        ledger = reverse("ledger:list")
-
-        for url in (ledger, reverse("home")):
-            page = client.get(url).content.decode()
-            assert "Nurses" not in page
-            assert dataset.get_absolute_url() not in page
-        assert (
-            "<strong>ada</strong> uploaded a private dataset" in client.get(ledger).content.decode()
-        )
-        for person in (owner, make_user(steward=True)):
-            client.force_login(person)
-            page = client.get(ledger).content.decode()
-            assert "Nurses&#x27; notes</a>" in page
-            assert dataset.versions.get().get_absolute_url() in page
-
-    def test_once_it_is_public_it_has_its_name(self, client: Client) -> None:
-        dataset = make_dataset(make_user("ada"), name="Bike rules")
-        actions.dataset_publish(dataset=dataset)
-
-        page = client.get(reverse("ledger:list")).content.decode()
-
-        assert f'published <a href="{dataset.get_absolute_url()}">Bike rules</a>' in page
-        assert "a private dataset" not in page

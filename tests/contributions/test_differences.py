@@ -82,7 +82,9 @@ class TestPage:
         assert page.count("<dd>1</dd>") == 3
         assert "where is &lt;b&gt;my&lt;/b&gt; bike" in page
         assert "where is the bike shop" in page
-        assert "All that only version 3 has." in page and "All that only version 1 has." in page
+        assert (
+            "Added: what only version 3 has" in page and "Removed: what only version 1 has" in page
+        )
 
     def test_any_two_are_compared_either_way(self, client: Client) -> None:
         dataset = make_dataset(make_user(), content=CSV)
@@ -91,8 +93,8 @@ class TestPage:
 
         page = self.page(client, dataset, old=2, new=1)
 
-        assert "All that only version 2 has." in page
-        assert "All that only version 1 has." not in page
+        assert "Removed: what only version 2 has" in page
+        assert "Added:" not in page
         assert "Both versions have the same rows." in self.page(client, dataset, old=1, new=1)
 
     @pytest.mark.parametrize("asked", [{"old": 7}, {"old": "x"}, {"new": ""}])

@@ -3,11 +3,10 @@
 from typing import Any
 
 from django import template
-from django.db.models import Q
 
 from contributions.models import Dataset, DatasetVersion, Expert
-from governance.models import Round
-from training_workers.models import Release
+from governance.models import Candidate, Round
+from training_workers.models import Release, ReleaseExpert
 
 register = template.Library()
 
@@ -19,15 +18,14 @@ MOST = 100
 def dataset_uses(used: Dataset | DatasetVersion) -> dict[str, Any]:
     """`{% dataset_uses dataset %}`, or a version: the experts that learned from it, the rounds
     they stood in and the releases that hold them."""
-    of_dataset = isinstance(used, Dataset)
-    learned = Q(versions__dataset=used) if of_dataset else Q(versions=used)
-    experts = Expert.objects.filter(learned).order_by("-pk").distinct()
-    learned_there = experts.order_by().values("pk")
-    rounds = Round.objects.filter(candidates__expert__in=learned_there)
-    releases = Release.objects.filter(members__expert__in=learned_there)
+    which = {"versions__dataset" if isinstance(used, Dataset) else "versions": used}
+    # By their keys, so that nothing is compared that is as long as a report.
+    learned = Expert.objects.filter(**which).order_by().values("pk")
+    rounds = Candidate.objects.filter(expert__in=learned).values("round")
+    releases = ReleaseExpert.objects.filter(expert__in=learned).values("release")
     return {
-        "experts": experts.select_related("owner")[:MOST],
-        "rounds": rounds.order_by("-opens_at", "-pk").distinct()[:MOST],
-        "releases": releases.order_by("-number").distinct()[:MOST],
+        "experts": Expert.objects.filter(pk__in=learned).select_related("owner")[:MOST],
+        "rounds": Round.objects.filter(pk__in=rounds)[:MOST],
+        "releases": Release.objects.filter(pk__in=releases).defer("report")[:MOST],
         "most": MOST,
     }
