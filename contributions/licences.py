@@ -41,6 +41,11 @@ class Licence:
         return f"https://spdx.org/licenses/{self.id}.html"
 
     @property
+    def asks_for(self) -> str:
+        """Its obligations, always in the same order."""
+        return ", ".join(one for one in Obligation if one in self.obligations)
+
+    @property
     def allows_training(self) -> bool:
         return Obligation.NO_DERIVATIVES not in self.obligations
 
