@@ -11,8 +11,8 @@ from contributions.differences import Differences, Opened, differences
 from contributions.forms.differences import DifferencesForm
 from contributions.models import DatasetVersion
 
-# Of both files together: what is compared while somebody waits. A second or two.
-MOST_BYTES = 2**29
+# Of both files together: what is compared while somebody waits, which takes some seconds.
+MOST_BYTES = 2**28
 REMEMBERED_SECONDS = 3600
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from django.core.files.base import File
+from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
 from hypothesis import given
@@ -125,3 +126,16 @@ class TestPage:
         self.add(dataset, CSV + "one,more\n")
 
         assert "too large to be compared row by row" in self.page(client, dataset)
+
+    def test_what_was_found_is_remembered_and_erased_rows_are_missing(self, client: Client) -> None:
+        dataset = make_dataset(make_user())
+        client.force_login(dataset.owner)
+        self.add(dataset, CSV)
+        self.add(dataset, CSV + "one,more\n")
+        url = reverse("contributions:dataset_diff", args=[dataset.pk])
+        before = self.page(client, dataset)
+
+        default_storage.delete(str(dataset.versions.get(number=3).rows_file.name))
+
+        assert "rows added" in before and "rows added" in self.page(client, dataset)
+        assert client.get(url, {"old": 1, "new": 3}).status_code == 404
