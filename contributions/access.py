@@ -1,5 +1,7 @@
 """The only way a view, a consumer or the API gets an object. What is not yours does not exist."""
 
+from collections.abc import Collection
+
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from django.shortcuts import get_object_or_404
@@ -32,6 +34,13 @@ def datasets_visible_to(person: Person) -> DatasetQuerySet:
     return datasets.filter(Q(owner=person) | Q(is_public=True))
 
 
+def datasets_known_to(person: Person, keys: Collection[str]) -> set[str]:
+    """Of these datasets, those that the ledger may name to this person."""
+    return set(
+        map(str, datasets_visible_to(person).filter(pk__in=keys).values_list("pk", flat=True))
+    )
+
+
 def dataset_visible_to(person: Person, pk: int) -> Dataset:
     return get_object_or_404(datasets_visible_to(person), pk=pk)
 
@@ -43,6 +52,13 @@ def dataset_owned_by(person: User, pk: int) -> Dataset:
 def versions_visible_to(person: Person) -> DatasetVersionQuerySet:
     versions = DatasetVersion.objects.select_related("dataset", "dataset__owner")
     return versions.filter(dataset__in=datasets_visible_to(person))
+
+
+def versions_known_to(person: Person, keys: Collection[str]) -> set[str]:
+    """Of these versions, those that the ledger may name to this person."""
+    return set(
+        map(str, versions_visible_to(person).filter(pk__in=keys).values_list("pk", flat=True))
+    )
 
 
 def version_visible_to(person: Person, pk: int) -> DatasetVersion:

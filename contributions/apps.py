@@ -17,8 +17,8 @@ class ContributionsConfig(AppConfig):
                 "dataset.checked": "checked",
                 "dataset.rejected": "found errors in",
                 "dataset.recheck_asked": "asked for another check of",
-                "dataset.described": "described the dataset",
-                "dataset.published": "published the dataset",
+                "dataset.described": "wrote the card of",
+                "dataset.published": "published",
                 "base.registered": "registered the base",
                 "base.activated": "made active the base",
                 "expert.submitted": "submitted the expert",
@@ -30,6 +30,15 @@ class ContributionsConfig(AppConfig):
                 "expert.cancelled": "cancelled the training of the expert",
                 "expert.withdrawn": "withdrew the expert",
             }
+        )
+        # The models are there only now.
+        from contributions.access import datasets_known_to, versions_known_to
+
+        registry.keep_private(
+            "contributions.dataset", registry.Privacy("a private dataset", datasets_known_to)
+        )
+        registry.keep_private(
+            "contributions.datasetversion", registry.Privacy("a private dataset", versions_known_to)
         )
         notices.register(
             {"expert.answered": notices.Kind("My submission was answered", immediate=True)}

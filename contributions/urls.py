@@ -1,6 +1,6 @@
 from django.urls import path
 
-from contributions.views import datasets, experts, priorities, versions
+from contributions.views import datasets, differences, downloads, experts, priorities, versions
 
 app_name = "contributions"
 urlpatterns = [
@@ -18,6 +18,11 @@ urlpatterns = [
         name="dataset_version_new",
     ),
     path("datasets/<int:pk>/publish/", datasets.dataset_publish, name="dataset_publish"),
+    path("datasets/<int:pk>/differences/", differences.dataset_diff, name="dataset_diff"),
+    path("datasets/<int:pk>/README.md", downloads.dataset_readme, name="dataset_readme"),
+    path("datasets/versions/<int:pk>/file/", downloads.version_download, name="version_download"),
+    path("datasets/versions/<int:pk>/rows/", downloads.version_rows, name="version_rows"),
+    path("downloads/<str:link>/", downloads.download, name="download"),
     path("datasets/versions/<int:pk>/", versions.version_detail, name="version_detail"),
     path("datasets/versions/<int:pk>/check/", versions.version_recheck, name="version_recheck"),
     path("experts/", experts.expert_list, name="expert_list"),

@@ -181,7 +181,7 @@ def home(request: HttpRequest) -> HttpResponse:
             {"job": job, "progress": Progress.read(job.progress)}
             for job in jobs.order_by("-status", "id")[:MOST_JOBS]
         ],
-        "lines": told(Entry.objects.all()[:LEDGER_LINES]),
+        "lines": told(Entry.objects.all()[:LEDGER_LINES], request.user),
         "is_new": not numbers.of(Priority) and live is None,
     }
     return render(request, "home.html", context)

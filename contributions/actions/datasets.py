@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.core.files.base import File
@@ -115,9 +116,28 @@ def dataset_add_version(
 
 
 def dataset_describe(
-    *, dataset: Dataset, licence: str, summary: str, origin: str, limits: str
+    *,
+    dataset: Dataset,
+    licence: str,
+    summary: str,
+    origin: str,
+    limits: str,
+    credit: str = "",
+    languages: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+    tags: Sequence[str] = (),
 ) -> Dataset:
     """Write the card: licence, what it is, where it comes from, what it does not cover."""
+    card = {
+        "licence": licence,
+        "summary": summary,
+        "origin": origin,
+        "limits": limits,
+        "credit": credit,
+        "languages": list(languages),
+        "tasks": list(tasks),
+        "tags": list(tags),
+    }
     with transaction.atomic():
         dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
         if licence != dataset.licence and dataset.versions.filter(experts__isnull=False).exists():
@@ -125,12 +145,11 @@ def dataset_describe(
                 "Experts were submitted under this dataset's licence, so it cannot be changed. "
                 "Bring the data again as a new dataset under the other licence."
             )
-        written = (dataset.licence, dataset.summary, dataset.origin, dataset.limits)
-        if written == (licence, summary, origin, limits):
+        if all(getattr(dataset, name) == value for name, value in card.items()):
             return dataset  # a second click: nothing to record
-        dataset.licence, dataset.summary = licence, summary
-        dataset.origin, dataset.limits = origin, limits
-        dataset.save(update_fields=["licence", "summary", "origin", "limits"])
+        for name, value in card.items():
+            setattr(dataset, name, value)
+        dataset.save(update_fields=list(card))
         record(
             actor=dataset.owner,
             action="dataset.described",

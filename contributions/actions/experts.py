@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from contributions.licences import Obligation, effective
 from contributions.models import Base, DatasetVersion, Expert, Priority
 from contributions.models.expert import EXPERT_LIFECYCLE
 from mosaic_site import live
@@ -33,6 +34,9 @@ def base_register(
     Where another content is registered under the name, as before an upgrade, part of the hash
     tells the new one apart.
     """
+    terms = effective([licence])
+    if Obligation.NO_DERIVATIVES in terms.because:
+        raise Refused(f"Under {licence} nothing may be made from {name}: no expert can adapt it.")
     with transaction.atomic():
         if Base.objects.filter(name=name).exclude(sha256=sha256).exists():
             name = f"{name[:71]} {sha256[:8]}"

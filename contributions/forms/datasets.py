@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
+from django.conf.locale import LANG_INFO
 
+from contributions import card, licences
 from contributions.forms.fields import OnceForm, area, data_file
-from contributions.models import Licence
+from contributions.models import Dataset
 
 
 class DatasetForm(OnceForm):
@@ -29,14 +32,14 @@ class CardForm(forms.Form):
 
     licence = forms.ChoiceField(
         label="Licence",
-        choices=[("", "Choose the licence of the data"), *Licence.choices],
+        choices=[("", "Choose the licence of the data"), *licences.choices()],
         help_text="It travels with every expert that learns from the data.",
     )
     summary = forms.CharField(
         label="What is in it?",
         max_length=2000,
         widget=area(2000),
-        help_text="Who asks, who answers, in which language, about what.",
+        help_text="Who asks, who answers, about what. Markdown works in these texts.",
     )
     origin = forms.CharField(
         label="Where does it come from?",
@@ -51,3 +54,69 @@ class CardForm(forms.Form):
         widget=area(2000),
         help_text="Known gaps, errors and leanings.",
     )
+    credit = forms.CharField(
+        label="Whom to credit?",
+        max_length=200,
+        required=False,
+        help_text="As it shall be read beside every release; you, where nobody else is named.",
+    )
+    languages = forms.CharField(
+        label="Languages",
+        max_length=200,
+        required=False,
+        help_text="Names or codes, with commas between them: English, German, or en, de.",
+    )
+    tasks = forms.MultipleChoiceField(
+        label="What is it for?",
+        choices=list(card.TASKS.items()),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    tags = forms.CharField(
+        label="Tags",
+        max_length=200,
+        required=False,
+        help_text="At most ten words that others may look for, with commas between them.",
+    )
+
+    @classmethod
+    def written(cls, dataset: Dataset) -> dict[str, object]:
+        """What the card says now, as the fields show it."""
+        return {name: getattr(dataset, name) for name in cls.base_fields} | {
+            "languages": ", ".join(dataset.languages),
+            "tags": ", ".join(dataset.tags),
+        }
+
+    def clean_languages(self) -> list[str]:
+        """ISO 639 codes of two or three letters, as the Hub wants them."""
+        named = _listed(self.cleaned_data["languages"])
+        codes = [_CODES.get(name.lower(), name.lower()) for name in named]
+        unknown = [
+            name for name, code in zip(named, codes, strict=True) if not _CODE.fullmatch(code)
+        ]
+        if unknown:
+            raise forms.ValidationError(
+                f"Not known as a language: {', '.join(unknown)}. Write its English name or its "
+                "ISO 639 code of two or three letters, such as de for German."
+            )
+        return list(dict.fromkeys(codes))
+
+    def clean_tags(self) -> list[str]:
+        """At most ten, in small letters, words joined by hyphens."""
+        tags = list(
+            dict.fromkeys(
+                "-".join(tag.lower().split()) for tag in _listed(self.cleaned_data["tags"])
+            )
+        )
+        if len(tags) > MOST_TAGS:
+            raise forms.ValidationError(f"These are {len(tags)} tags; keep the best {MOST_TAGS}.")
+        return tags
+
+
+MOST_TAGS = 10
+_CODE = re.compile("[a-z]{2,3}")
+_CODES = {about["name"].lower(): code for code, about in LANG_INFO.items() if _CODE.fullmatch(code)}
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -4,31 +4,9 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
+from contributions import licences
 from contributions.intake import Report
 from mosaic_site.lifecycle import Lifecycle
-
-
-class Licence(models.TextChoices):
-    """SPDX identifiers that a contributor may choose from."""
-
-    CC0 = "CC0-1.0", "CC0 1.0 (public domain)"
-    CC_BY_4 = "CC-BY-4.0", "CC BY 4.0 (attribution)"
-    CC_BY_3 = "CC-BY-3.0", "CC BY 3.0 (attribution)"
-    CC_BY_SA = "CC-BY-SA-4.0", "CC BY-SA 4.0 (attribution, share alike)"
-    CC_BY_NC = "CC-BY-NC-4.0", "CC BY-NC 4.0 (attribution, non-commercial)"
-    MIT = "MIT", "MIT"
-    APACHE = "Apache-2.0", "Apache 2.0"
-    ODC_BY = "ODC-By-1.0", "ODC-By 1.0 (attribution, data)"
-    ODBL = "ODbL-1.0", "ODbL 1.0 (share alike, data)"
-    CC_BY_ND = "CC-BY-ND-4.0", "CC BY-ND 4.0 (no derivatives: cannot be trained on)"
-
-    @property
-    def allows_training(self) -> bool:
-        return self is not Licence.CC_BY_ND
-
-    @classmethod
-    def trainable(cls) -> list[str]:
-        return [licence.value for licence in cls if licence.allows_training]
 
 
 class DatasetQuerySet(models.QuerySet["Dataset"]):
@@ -49,11 +27,17 @@ class Dataset(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="datasets"
     )
     name = models.CharField(max_length=80)
-    licence = models.CharField(max_length=20, choices=Licence, blank=True)
-    # The card: needed to submit an expert, not to upload.
+    licence = models.CharField(max_length=40, choices=licences.choices, blank=True)
+    # The card: needed to submit an expert, not to upload. Texts are Markdown.
     summary = models.TextField(blank=True, max_length=2000)
     origin = models.TextField(blank=True, max_length=2000)
     limits = models.TextField(blank=True, max_length=2000)
+    # Whom to credit, where that is not the owner.
+    credit = models.CharField(blank=True, max_length=200)
+    # Lists of words as the Hub takes them: codes of languages, its tasks for texts, tags.
+    languages = models.JSONField(default=list, blank=True)
+    tasks = models.JSONField(default=list, blank=True)
+    tags = models.JSONField(default=list, blank=True)
     is_public = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -78,7 +62,7 @@ class Dataset(models.Model):
         lacks = []
         if not self.licence:
             lacks.append("a licence")
-        elif not Licence(self.licence).allows_training:
+        elif not licences.LICENCES[self.licence].allows_training:
             lacks.append("a licence that allows training (no-derivatives does not)")
         if not self.summary:
             lacks.append("a summary")
@@ -107,7 +91,7 @@ def upload_path(version: "DatasetVersion", filename: str) -> str:
 class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
     def trainable(self) -> "DatasetVersionQuerySet":
         """Valid, and nothing missing on the card (see `Dataset.missing_for_training`)."""
-        described = self.filter(dataset__licence__in=Licence.trainable())
+        described = self.filter(dataset__licence__in=licences.trainable())
         described = described.exclude(dataset__summary="").exclude(dataset__origin="")
         return described.filter(status=DatasetVersion.Status.VALID)
 

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST
 
 from contributions import access, actions
 from contributions.forms import CardForm, DatasetForm, VersionForm
-from contributions.models import Dataset
+from contributions.models import Dataset, DatasetVersion
 from contributions.views import guide
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.reading import about
@@ -69,6 +69,7 @@ def dataset_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "dataset": dataset,
         "is_owner": is_owner,
         "versions": versions,
+        "valid": sum(one.status == DatasetVersion.Status.VALID for one in versions),
         "missing": guide.missing_of_dataset(dataset, versions),
         "next": guide.next_step(versions[0], is_owner, guide.carried_priority(request)),
         "lines": about(dataset),
@@ -79,8 +80,7 @@ def dataset_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def dataset_card(request: HttpRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_owned_by(member(request), pk)
-    written = {name: getattr(dataset, name) for name in ("licence", "summary", "origin", "limits")}
-    form = CardForm(request.POST or None, initial=written)
+    form = CardForm(request.POST or None, initial=CardForm.written(dataset))
     if request.method == "POST" and form.is_valid():
         try:
             dataset = actions.dataset_describe(dataset=dataset, **form.cleaned_data)

@@ -42,7 +42,7 @@ def version_detail(request: HttpRequest, pk: int) -> HttpResponse:
     }
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "contributions/_version_report.html", context)
-    context |= {"experts": version.experts.select_related("owner"), "lines": about(version)}
+    context["lines"] = about(version)
     return render(request, "contributions/version_detail.html", context)
 
 

@@ -3,27 +3,53 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
 from mosaic_site.ledger.models import Entry
-from mosaic_site.ledger.registry import SENTENCES
+from mosaic_site.ledger.registry import PRIVATE, SENTENCES
+from mosaic_site.members.models import User
 
 
 @dataclass(frozen=True)
 class Line:
-    """Read as "<entry.actor_name> <sentence> <entry.subject_name>"."""
+    """Read as "<entry.actor_name> <sentence> <name>"; `url` is empty where no page is to be had."""
 
     entry: Entry
     sentence: str
+    name: str
+    url: str
 
 
-def told(entries: Iterable[Entry]) -> list[Line]:
-    return [Line(entry, SENTENCES.get(entry.action, entry.action)) for entry in entries]
+def told(entries: Iterable[Entry], person: User | AnonymousUser) -> list[Line]:
+    """As this person may read it: what is private is not named to others."""
+    entries = list(entries)
+    known = {
+        (kind, key)
+        for kind, privacy in PRIVATE.items()
+        if (keys := {entry.subject_id for entry in entries if entry.subject_kind == kind})
+        for key in privacy.known(person, keys)
+    }
+    return [
+        _line(entry)
+        if entry.subject_kind not in PRIVATE or (entry.subject_kind, entry.subject_id) in known
+        else _line(entry, PRIVATE[entry.subject_kind].instead)
+        for entry in entries
+    ]
 
 
 def about(subject: models.Model, newest: int = 50) -> list[Line]:
-    """What was done to one thing, newest first."""
+    """What was done to one thing, newest first, for its own page."""
     entries = Entry.objects.filter(
         subject_kind=subject._meta.label_lower, subject_id=str(subject.pk)
     )
-    return told(entries[:newest])
+    return [_line(entry) for entry in entries[:newest]]
+
+
+def _line(entry: Entry, instead: str = "") -> Line:
+    return Line(
+        entry,
+        SENTENCES.get(entry.action, entry.action),
+        instead or entry.subject_name,
+        "" if instead else entry.subject_url,
+    )

@@ -1,6 +1,15 @@
 """The actions that the ledger knows, each as a person would say it."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # apps register before there are models
+    from django.contrib.auth.models import AnonymousUser
+
+    from mosaic_site.members.models import User
 
 # Action -> sentence, read as "<actor> <sentence> <subject>".
 SENTENCES: dict[str, str] = {}
@@ -9,3 +18,23 @@ SENTENCES: dict[str, str] = {}
 def register(sentences: Mapping[str, str]) -> None:
     """Called by each app when it is ready, with the actions that it records."""
     SENTENCES.update(sentences)
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """How a thing is called before those who may not know of it by name.
+
+    `known` gives, of these primary keys as text, those that the person may know.
+    """
+
+    instead: str
+    known: Callable[[User | AnonymousUser, Collection[str]], set[str]]
+
+
+# Kind of subject -> its privacy. All other kinds are public.
+PRIVATE: dict[str, Privacy] = {}
+
+
+def keep_private(kind: str, privacy: Privacy) -> None:
+    """Called by an app when it is ready, for what not everybody may see."""
+    PRIVATE[kind] = privacy

@@ -20,7 +20,7 @@ def ledger_list(request: HttpRequest) -> HttpResponse:
     page = Paginator(entries, ENTRIES_A_PAGE).get_page(request.GET.get("page"))
     context = {
         "page": page,
-        "lines": told(page),
+        "lines": told(page, request.user),
         "head": Head.objects.filter(id=1).first(),
         "tabs": tabs,
         "kind": kind if kind in tabs else "",

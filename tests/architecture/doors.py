@@ -15,6 +15,7 @@ class Answer(Enum):
     """What somebody gets who asks."""
 
     PAGE = "a page"
+    FILE = "a file"
     DONE = "it is done, and the ledger says so"
     ELSEWHERE = "another page"
     LOGIN = "the page to sign in"
@@ -51,6 +52,8 @@ def _verb(*answers: Answer) -> Door:
 PUBLIC = _page(_PAGE, _PAGE, _PAGE, _PAGE)
 PRIVATE = _page(_MISSING, _MISSING, _PAGE, _PAGE)
 MEMBERS = _page(_LOGIN, _PAGE, _PAGE, _PAGE)
+# A link made for the owner: it opens nothing for anybody else.
+OWNERS_FILE = _page(_MISSING, _MISSING, Answer.FILE, _MISSING)
 OWNERS = _page(_LOGIN, _MISSING, _PAGE, _MISSING)
 STEWARDS = _page(_LOGIN, _MISSING, _MISSING, _PAGE)
 MEMBERS_VERB = _verb(_LOGIN, _DONE, _DONE, _DONE)
@@ -66,6 +69,7 @@ REVIEW = Door(
 # Leads on, for whoever it is for; neither answer is in the ledger.
 _ELSEWHERE = Answer.ELSEWHERE
 OWNERS_WAY_ON = _page(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
+PRIVATE_WAY_ON = _page(_MISSING, _MISSING, _ELSEWHERE, _ELSEWHERE)
 MEMBERS_WAY_ON = _verb(_LOGIN, _ELSEWHERE, _ELSEWHERE, _ELSEWHERE)
 MEMBERS_FORM = _verb(_LOGIN, _PAGE, _PAGE, _PAGE)
 # Shows one's own, and leads back who has none.
@@ -97,6 +101,11 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:dataset_card": (OWNERS, "dataset"),
     "contributions:dataset_version_new": (OWNERS, "dataset"),
     "contributions:dataset_publish": (OWNERS_VERB, "dataset"),
+    "contributions:dataset_diff": (PRIVATE, "dataset"),
+    "contributions:dataset_readme": (PRIVATE, "dataset"),
+    "contributions:version_download": (PRIVATE_WAY_ON, "version"),
+    "contributions:version_rows": (PRIVATE_WAY_ON, "version"),
+    "contributions:download": (OWNERS_FILE, "owners_link"),
     "contributions:version_detail": (PRIVATE, "version"),
     "contributions:version_recheck": (OWNERS_VERB, "unchecked_version"),
     "contributions:expert_list": (PUBLIC, ""),

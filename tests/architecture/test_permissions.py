@@ -34,7 +34,7 @@ def _answer(response: HttpResponse, wrote: bool) -> Answer:
     if status == 302 and response.headers["Location"].startswith(reverse("account_login")):
         return Answer.LOGIN
     return {
-        200: Answer.PAGE,
+        200: Answer.FILE if response.streaming else Answer.PAGE,
         302: Answer.DONE if wrote else Answer.ELSEWHERE,
         404: Answer.MISSING,
         405: Answer.NOT_ALLOWED,
@@ -51,6 +51,8 @@ def ask(person: User | None, method: Literal["get", "post"], url: str) -> Answer
         data = {"reason": "Because."} if method == "post" else {}
         response = getattr(client, method)(url, data)
         answer = _answer(response, wrote=Entry.objects.count() > before)
+        if response.streaming:
+            b"".join(response)  # read to its end, a file is closed
         transaction.set_rollback(True)
     return answer
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from contributions import actions as bring
 from contributions.models import Dataset, DatasetVersion, Expert, Priority
+from contributions.views.downloads import link_for
 from governance import actions as decide
 from governance.models import Comment, Proposal, Round, Slate, Veto
 from mosaic_site.members.actions import group_make
@@ -43,9 +44,11 @@ class Things:
         thing = DOORS[name][1]
         return reverse(name, args=[self.key(thing)] if thing else [])
 
-    def key(self, thing: str) -> int:
+    def key(self, thing: str) -> int | str:
         """How `thing` is named in an address."""
         row = getattr(self, thing)
+        if isinstance(row, str):
+            return row
         key: int = row.number if isinstance(row, Release) else row.pk
         return key
 
@@ -76,6 +79,10 @@ class Things:
     @cached_property
     def version(self) -> DatasetVersion:
         return self.dataset.versions.get()
+
+    @cached_property
+    def owners_link(self) -> str:
+        return link_for(self.owner, self.version, "upload")
 
     @cached_property
     def unchecked_version(self) -> DatasetVersion:

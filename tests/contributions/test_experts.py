@@ -364,13 +364,14 @@ class TestReading:
         assert "0.48 MiB" in page
         assert expert.adapter_sha256 in page
 
-    def test_private_data_is_named_but_not_linked(self, client: Client) -> None:
+    def test_private_data_is_neither_named_nor_linked(self, client: Client) -> None:
         expert = make_expert(make_user())
         version = expert.versions.get()
 
         page = client.get(expert.get_absolute_url()).content.decode()
 
-        assert str(version) in page
+        assert "a private dataset, 3 rows, CC-BY-4.0" in page
+        assert version.dataset.name not in page
         assert version.get_absolute_url() not in page
 
     def test_filtered_by_what_became_of_it(self, client: Client) -> None:

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from contributions import actions
 from mosaic_site.ledger.models import Entry, Head
-from tests.factories import make_expert, make_priority, make_user
+from tests.factories import make_dataset, make_expert, make_priority, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -68,3 +68,29 @@ def test_the_second_page_goes_on_where_the_first_ends(client: Client) -> None:
     assert "entry-2" in page
     assert "entry-3" not in page
     assert "page=1" in page and "kind=contributions.priority" in page
+
+
+def test_strangers_read_of_a_private_dataset(client: Client) -> None:
+    owner = make_user("ada")
+    dataset = make_dataset(owner, name="Nurses' notes")
+
+    for url in (LEDGER, reverse("home")):
+        page = client.get(url).content.decode()
+        assert "Nurses" not in page
+        assert dataset.get_absolute_url() not in page
+    assert "<strong>ada</strong> uploaded a private dataset" in client.get(LEDGER).content.decode()
+    for person in (owner, make_user(steward=True)):
+        client.force_login(person)
+        page = client.get(LEDGER).content.decode()
+        assert "Nurses&#x27; notes</a>" in page
+        assert dataset.versions.get().get_absolute_url() in page
+
+
+def test_once_it_is_public_it_has_its_name(client: Client) -> None:
+    dataset = make_dataset(make_user("ada"), name="Bike rules")
+    actions.dataset_publish(dataset=dataset)
+
+    page = client.get(LEDGER).content.decode()
+
+    assert f'published <a href="{dataset.get_absolute_url()}">Bike rules</a>' in page
+    assert "a private dataset" not in page

@@ -34,6 +34,7 @@ def release_detail(request: HttpRequest, number: int) -> HttpResponse:
     context = {
         "release": release,
         "members": members,
+        "experts": [one.expert for one in members],
         "tiles": tiles_of(members),
         "report": read_report(release.report, members=members),
         "job": job,

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from contributions.actions import base_register
+from mosaic_site.errors import Refused
 from training_workers.engine.base_facts import POCKET, BaseError, describe_base
 
 
@@ -22,18 +23,18 @@ class Command(BaseCommand):
         source = options["source"]
         try:
             facts = describe_base(source, options["revision"])
-        except BaseError as error:
+            base = base_register(
+                name=options["name"] or source.rstrip("/").rsplit("/", 1)[-1],
+                source=source,
+                revision=options["revision"],
+                sha256=facts.sha256,
+                parameters=facts.parameters,
+                context_length=facts.context_length,
+                licence=options["licence"] or facts.licence,
+                activate=not options["inactive"],
+            )
+        except (BaseError, Refused) as error:
             raise CommandError(str(error)) from error
-        base = base_register(
-            name=options["name"] or source.rstrip("/").rsplit("/", 1)[-1],
-            source=source,
-            revision=options["revision"],
-            sha256=facts.sha256,
-            parameters=facts.parameters,
-            context_length=facts.context_length,
-            licence=options["licence"] or facts.licence,
-            activate=not options["inactive"],
-        )
         if not options["verbosity"]:
             return
         self.stdout.write(
