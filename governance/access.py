@@ -166,6 +166,10 @@ def veto_for_stewards(pk: int) -> Veto:
     return get_object_or_404(Veto.objects.select_related("round", "candidate"), pk=pk)
 
 
+def veto_moved_by(person: User, pk: int) -> Veto:
+    return get_object_or_404(Veto.objects.select_related("round"), pk=pk, moved_by=person)
+
+
 def slates_for_anyone(round_: Round) -> SlateQuerySet:
     """The ballots that members recommend, the first one first."""
     return round_.slates.with_counts().select_related("author").order_by("created_at", "id")

@@ -23,6 +23,7 @@ class GovernanceConfig(AppConfig):
                 "round.annulled": "annulled the round",
                 "veto.moved": "moved a veto in the round",
                 "veto.seconded": "joined a veto in the round",
+                "veto.withdrawn": "withdrew a veto in the round",
                 "proposal.made": "made the proposal",
                 "proposal.changed": "changed the proposal",
                 "proposal.withdrawn": "withdrew the proposal",
@@ -42,6 +43,7 @@ class GovernanceConfig(AppConfig):
                     "A day is left and I have not voted", immediate=True
                 ),
                 "round.result": notices.Kind("A result is there", immediate=True),
+                "veto.moved": notices.Kind("A veto waits for a second steward"),
                 "proposal.changed": notices.Kind("A proposal that I endorsed changed"),
                 "proposal.withdrawn": notices.Kind("A proposal of interest to me was withdrawn"),
                 "comment.answered": notices.Kind("A steward judged a comment"),

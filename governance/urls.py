@@ -12,6 +12,7 @@ urlpatterns = [
     path("rounds/<int:pk>/cancel/", rounds.round_cancel, name="round_cancel"),
     path("rounds/<int:pk>/veto/", rounds.veto_move, name="veto_move"),
     path("vetoes/<int:pk>/second/", rounds.veto_second, name="veto_second"),
+    path("vetoes/<int:pk>/withdraw/", rounds.veto_withdraw, name="veto_withdraw"),
     path("rounds/<int:pk>/ballot/", ballots.ballot, name="ballot"),
     path("rounds/<int:pk>/ballot/review/", ballots.ballot_review, name="ballot_review"),
     path("rounds/<int:pk>/ballot/cast/", ballots.ballot_cast, name="ballot_cast"),

@@ -23,7 +23,7 @@ from governance.actions.rounds import (
     round_open,
     round_schedule,
 )
-from governance.actions.settling import round_ratify, veto_move, veto_second
+from governance.actions.settling import round_ratify, veto_move, veto_second, veto_withdraw
 from governance.actions.slates import slate_publish, slate_take_back
 
 __all__ = [
@@ -51,4 +51,5 @@ __all__ = [
     "slate_take_back",
     "veto_move",
     "veto_second",
+    "veto_withdraw",
 ]

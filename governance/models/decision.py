@@ -1,8 +1,10 @@
 import uuid
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from governance.models.round import Candidate, Round
 
@@ -73,11 +75,23 @@ class Decision(models.Model):
         return [int(one["id"]) for one in self.questions if one["recount"] == ["yes"]]
 
 
+class VetoQuerySet(models.QuerySet["Veto"]):
+    def waiting(self) -> "VetoQuerySet":
+        """Those that a second steward can still join: they hold up the ratifying."""
+        return self.filter(
+            seconded_at=None, withdrawn_at=None, moved_at__gt=timezone.now() - Veto.LASTS
+        )
+
+
 class Veto(models.Model):
     """A steward's motion to count a round again without an expert, or to annul it altogether.
 
-    It takes effect when a second steward joins it. Only on a ground of the closed list.
+    It takes effect when a second steward joins it. Only on a ground of the closed list. Until it is
+    joined, withdrawn or has lapsed the result cannot be ratified.
     """
+
+    LASTS = timedelta(days=3)
+    """How long one steward's word alone holds up the ratifying."""
 
     class Ground(models.TextChoices):
         LAW = "law", "it would break a law"
@@ -100,7 +114,10 @@ class Veto(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
     seconded_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
     once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+
+    objects = VetoQuerySet.as_manager()
 
     class Meta:
         ordering = ["moved_at", "id"]
@@ -120,3 +137,12 @@ class Veto(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("governance:round_detail", args=[self.round_id])
+
+    @property
+    def lapses_at(self) -> datetime:
+        return self.moved_at + self.LASTS
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a second steward can still join."""
+        return not (self.seconded_at or self.withdrawn_at) and timezone.now() < self.lapses_at

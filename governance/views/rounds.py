@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -23,7 +24,7 @@ from governance.forms import (
     VetoForm,
     suggested_budget,
 )
-from governance.models import Candidate, Proposal, Round
+from governance.models import Candidate, Proposal, Round, Veto
 from governance.receipts import kept_receipts
 from mosaic_site.errors import Refused
 from mosaic_site.members.access import member, steward_required
@@ -131,6 +132,7 @@ def _show(
         ),
         # The floor above builds it; this one only points there.
         "release": getattr(decision, "release", None),
+        "veto_lasts": Veto.LASTS.total_seconds(),
         "may_settle": (
             round_.status == Round.Status.PROVISIONAL and viewer is not None and viewer.is_steward
         ),
@@ -272,4 +274,13 @@ def veto_second(request: HttpRequest, pk: int) -> HttpResponse:
     veto = actions.veto_second(steward=member(request), veto=veto)
     done = "counted again without it" if veto.candidate_id else "annulled"
     messages.success(request, f"The veto has two stewards now: the round was {done}.")
+    return redirect(veto.round)
+
+
+@require_POST
+@login_required
+def veto_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    veto = access.veto_moved_by(member(request), pk)
+    actions.veto_withdraw(steward=member(request), veto=veto)
+    messages.success(request, "Your veto is withdrawn. It stays here to be read.")
     return redirect(veto.round)

@@ -112,6 +112,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "governance:round_ratify": (STEWARDS_VERB, "tallied_round"),
     "governance:veto_move": (STEWARDS_FORM, "tallied_round"),
     "governance:veto_second": (STEWARDS_VERB, "veto"),
+    "governance:veto_withdraw": (OWNERS_VERB, "own_veto"),
     "governance:round_change": (STEWARDS_FORM, "planned_round"),
     "governance:round_cancel": (STEWARDS_VERB, "planned_round"),
     "governance:receipt_check": (PUBLIC, ""),

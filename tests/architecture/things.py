@@ -125,6 +125,17 @@ class Things:
         )
 
     @cached_property
+    def own_veto(self) -> Veto:
+        """Moved by the owner, when that was a steward."""
+        return decide.veto_move(
+            steward=self.owner,
+            round_=self.tallied_round,
+            candidate=None,
+            ground=Veto.Ground.LAW,
+            reason="It is against the law.",
+        )
+
+    @cached_property
     def planned_round(self) -> Round:
         tomorrow = timezone.now() + timedelta(days=1)
         return decide.round_schedule(
