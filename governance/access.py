@@ -31,7 +31,7 @@ from mosaic_site.members.models import User
 
 def rounds_for_anyone() -> RoundQuerySet:
     return (
-        Round.objects.select_related("opened_by", "settled_by")
+        Round.objects.select_related("opened_by", "settled_by", "box")
         .prefetch_related("decisions__release")
         .with_counts()
     )
@@ -103,11 +103,16 @@ class Receipt:
     counts: bool
     ballot: Ballot | None
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the chain that everybody sees has come to it."""
+        return self.entry.position < self.entry.round.box.public_length
+
 
 def receipt_for_anyone(receipt: str) -> Receipt | None:
     entry = (
         BoxEntry.objects.filter(receipt=receipt, kind=BoxEntry.Kind.CAST)
-        .select_related("round")
+        .select_related("round__box")
         .first()
         if receipt
         else None

@@ -59,9 +59,9 @@ def round_ratify(*, steward: User, round_: Round, reason: str = "") -> Round:
         veto = round_.vetoes.waiting().last()
         if veto is not None:
             raise Refused(
-                f"A veto by {veto.moved_by.display_name} waits for a second steward. The result can "
-                f"be ratified once it is withdrawn, or lapses on {veto.lapses_at:%d %b %Y, %H:%M} "
-                "UTC."
+                f"A veto by {veto.moved_by.display_name} waits for a second steward. The result "
+                "can be ratified once it is withdrawn, or lapses on "
+                f"{veto.lapses_at:%d %b %Y, %H:%M} UTC."
             )
         if not decision.both_agree:
             raise Refused(
