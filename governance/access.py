@@ -261,6 +261,14 @@ def comments_for_anyone(proposal: Proposal) -> QuerySet[Comment]:
     return proposal.comments.select_related("author", "removed_by")
 
 
+def follows(person: User, proposal: Proposal) -> str:
+    """ "" for who has no part in a discussion, "muted" or "told" for who has."""
+    if proposal.mutes.filter(member=person).exists():
+        return "muted"
+    concerned = proposal.author_id == person.pk or proposal.comments.filter(author=person).exists()
+    return "told" if concerned else ""
+
+
 def comment_for_anyone(pk: int) -> Comment:
     comments = Comment.objects.select_related("author", "removed_by", "proposal")
     return get_object_or_404(comments.prefetch_related("proposal__versions"), pk=pk)

@@ -46,6 +46,7 @@ class GovernanceConfig(AppConfig):
                 "veto.moved": notices.Kind("A veto waits for a second steward"),
                 "proposal.changed": notices.Kind("A proposal that I endorsed changed"),
                 "proposal.withdrawn": notices.Kind("A proposal of interest to me was withdrawn"),
+                "comment.added": notices.Kind("A discussion that concerns me goes on"),
                 "comment.answered": notices.Kind("A steward judged a comment"),
                 "comment.reported": notices.Kind("A comment waits for a steward"),
             }

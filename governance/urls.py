@@ -36,6 +36,7 @@ urlpatterns = [
         name="endorsement_withdraw",
     ),
     path("proposals/<int:pk>/comments/", proposals.comment_add, name="comment_add"),
+    path("proposals/<int:pk>/mute/", proposals.thread_mute, name="thread_mute"),
     path("comments/<int:pk>/", moderation.comment_detail, name="comment_detail"),
     path("comments/<int:pk>/remove/", moderation.comment_remove, name="comment_remove"),
     path("comments/<int:pk>/report/", moderation.comment_report, name="comment_report"),

@@ -6,6 +6,7 @@ from governance.actions.comments import (
     comment_remove,
     comment_report,
     report_answer,
+    thread_mute,
 )
 from governance.actions.priorities import priorities_merge, priority_vote
 from governance.actions.proposals import (
@@ -49,6 +50,7 @@ __all__ = [
     "round_schedule",
     "slate_publish",
     "slate_take_back",
+    "thread_mute",
     "veto_move",
     "veto_second",
     "veto_withdraw",

@@ -3,18 +3,17 @@
 import uuid
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
-from governance.models import Comment, CommentReport, Proposal
+from governance.actions.limits import require_pause
+from governance.models import Comment, CommentReport, Proposal, ThreadMute
 from mosaic_site import live
-from mosaic_site.display.words import duration
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
 from mosaic_site.notices.actions import notify
-
-MOST_AN_HOUR = 20
 
 
 class Ground(models.TextChoices):
@@ -30,24 +29,55 @@ class Ground(models.TextChoices):
 def comment_add(
     *, author: User, proposal: Proposal, text: str, once: uuid.UUID | None = None
 ) -> Comment:
-    """Say something. Raises Refused where the discussion is over, and for the 21st in an hour."""
+    """Say something, and tell those concerned, each once a digest.
+
+    Raises Refused where the discussion is over, and for more than `MOSAIC_COMMENTS_AN_HOUR`.
+    """
     text = text.replace("\r\n", "\n").strip()
     if not text:
         raise Refused("There is nothing in this comment yet.")
     once = once or uuid.uuid4()
     with transaction.atomic():
-        # One author's comments wait for each other here, so that none is counted past.
-        User.objects.select_for_update().get(pk=author.pk)
+        written = author.comments.all()
+        require_pause(
+            author,
+            written.exclude(once=once),
+            most=settings.MOSAIC_COMMENTS_AN_HOUR,
+            things="comments",
+        )
         existing = Comment.objects.filter(once=once, author=author).first()
         if existing is not None:
             return existing
         proposal = Proposal.objects.select_for_update().get(pk=proposal.pk)
         if not proposal.is_discussed:
             raise Refused(f"This proposal is {proposal.get_status_display()}: nobody comments now.")
-        _require_pause(author)
         comment = Comment.objects.create(proposal=proposal, author=author, text=text, once=once)
+        _tell_the_thread(comment)
         live.announce(f"proposal.{proposal.pk}")
     return comment
+
+
+def thread_mute(*, member: User, proposal: Proposal, muted: bool) -> None:
+    """Hear no more of a proposal's discussion, or again. The same twice changes nothing."""
+    if muted:
+        ThreadMute.objects.get_or_create(member=member, proposal=proposal)
+    else:
+        ThreadMute.objects.filter(member=member, proposal=proposal).delete()
+
+
+def _tell_the_thread(comment: Comment) -> None:
+    """The proposal's author and all who wrote below it: once until the next digest is sent."""
+    proposal = comment.proposal
+    concerned = {proposal.author_id, *proposal.comments.values_list("author", flat=True)}
+    muted = proposal.mutes.values_list("member", flat=True)
+    before_its_hour = timezone.localtime() - timedelta(hours=settings.MOSAIC_DIGEST_HOUR)
+    notify(
+        members=concerned - {comment.author_id, *muted},
+        kind="comment.added",
+        text=f"There is something new in the discussion of “{proposal}”.",
+        url=f"{proposal.get_absolute_url()}#discussion",
+        key=f"proposal.{proposal.pk}.discussed.{before_its_hour:%Y-%m-%d}",
+    )
 
 
 def comment_remove(*, author: User, comment: Comment) -> Comment:
@@ -88,6 +118,12 @@ def comment_report(*, member: User, comment: Comment, reason: str) -> CommentRep
             raise Refused("You took this comment back yourself. You can write it again.")
         if not own and comment.removed_at is not None:
             raise Refused("This comment is removed already.")
+        require_pause(
+            member,
+            CommentReport.objects.filter(member=member),
+            most=settings.MOSAIC_REPORTS_AN_HOUR,
+            things="reports",
+        )
         report = CommentReport.objects.create(comment=comment, member=member, reason=reason)
         stewards = User.objects.filter(is_active=True, role=User.Role.STEWARD)
         notify(
@@ -138,18 +174,6 @@ def report_answer(
         _tell(comment, reporters, removed=remove, reason=reason, answered_at=now)
         live.announce("desk")
     return comment
-
-
-def _require_pause(author: User) -> None:
-    hour = timedelta(hours=1)
-    written = Comment.objects.filter(author=author, created_at__gt=timezone.now() - hour)
-    latest = written.order_by("-created_at").values_list("created_at", flat=True)[:MOST_AN_HOUR]
-    if len(latest) == MOST_AN_HOUR:
-        again = (latest[MOST_AN_HOUR - 1] + hour - timezone.now()).total_seconds()
-        raise Refused(
-            f"You wrote {MOST_AN_HOUR} comments in an hour, which is the most. "
-            f"You can go on in {duration(again)}."
-        )
 
 
 def _require_other_eyes(steward: User, comment: Comment) -> None:

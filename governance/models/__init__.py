@@ -6,6 +6,7 @@ from governance.models.proposal import (
     Endorsement,
     Proposal,
     ProposalVersion,
+    ThreadMute,
 )
 from governance.models.round import Candidate, Elector, Question, Round
 from governance.models.slate import Slate
@@ -27,5 +28,6 @@ __all__ = [
     "Question",
     "Round",
     "Slate",
+    "ThreadMute",
     "Veto",
 ]

@@ -197,6 +197,21 @@ class Comment(models.Model):
         return reverse("governance:comment_detail", args=[self.pk])
 
 
+class ThreadMute(models.Model):
+    """A member's wish to hear no more of a proposal's discussion."""
+
+    proposal = models.ForeignKey(Proposal, on_delete=models.CASCADE, related_name="mutes")
+    member = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["proposal", "member"], name="thread_mute_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member} on {self.proposal}"
+
+
 class CommentReport(models.Model):
     """A member's word that a comment breaks the rules; it waits for a steward until answered."""
 

@@ -2,6 +2,7 @@
 
 import csv
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -11,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from governance import access, actions
-from governance.actions.comments import MOST_AN_HOUR, Ground
+from governance.actions.comments import Ground
 from governance.forms import AnswerForm, ReportForm
 from governance.models import Comment
 from mosaic_site.errors import Refused
@@ -123,7 +124,12 @@ def moderation_queue(request: HttpRequest) -> HttpResponse:
 
 
 def moderation_policy(request: HttpRequest) -> HttpResponse:
-    context = {"grounds": Ground.labels, "most_an_hour": MOST_AN_HOUR}
+    context = {
+        "grounds": Ground.labels,
+        "most_comments": settings.MOSAIC_COMMENTS_AN_HOUR,
+        "most_proposals": settings.MOSAIC_PROPOSALS_AN_HOUR,
+        "most_reports": settings.MOSAIC_REPORTS_AN_HOUR,
+    }
     return render(request, "governance/moderation_policy.html", context)
 
 

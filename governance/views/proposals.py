@@ -102,6 +102,7 @@ def _show(
         "may_withdraw": is_open and asks and (own or steward),
         "appearances": access.appearances_of(proposal),
         "page_obj": comments.get_page(request.GET.get("page")),
+        "follows": viewer is not None and access.follows(viewer, proposal),
         "comment_form": comment_form or CommentForm(auto_id="comment_%s"),
         "lines": about(proposal),
     }
@@ -184,6 +185,16 @@ def comment_add(request: HttpRequest, pk: int) -> HttpResponse:
             last = Paginator(access.comments_for_anyone(proposal), COMMENTS_A_PAGE).num_pages
             return redirect(f"{proposal.get_absolute_url()}?page={last}#comment-{comment.pk}")
     return _show(request, proposal, form)
+
+
+@require_POST
+@login_required
+def thread_mute(request: HttpRequest, pk: int) -> HttpResponse:
+    proposal, muted = access.proposal_for_anyone(pk), request.POST.get("muted") == "yes"
+    actions.thread_mute(member=member(request), proposal=proposal, muted=muted)
+    will = "are no longer" if muted else "are again"
+    messages.success(request, f"You {will} told when this discussion goes on.")
+    return redirect(f"{proposal.get_absolute_url()}#discussion")
 
 
 @dataclass(frozen=True)

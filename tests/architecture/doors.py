@@ -137,6 +137,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "governance:proposal_withdraw": (OWNERS_OR_STEWARDS_VERB, "proposal"),
     "governance:endorse": (MEMBERS_WAY_ON, "proposal"),
     "governance:endorsement_withdraw": (MEMBERS_WAY_ON, "proposal"),
+    "governance:thread_mute": (MEMBERS_WAY_ON, "proposal"),
     "governance:comment_add": (MEMBERS_FORM, "proposal"),
     "governance:comment_detail": (PUBLIC, "comment"),
     "governance:comment_remove": (OWNERS_VERB, "comment"),
