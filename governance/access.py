@@ -1,8 +1,11 @@
 """The only way a view, a consumer or the API gets an object. What is not yours does not exist."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Exists, Min, OuterRef, Prefetch, Q, QuerySet
 from django.shortcuts import get_object_or_404
@@ -13,14 +16,15 @@ from governance.models import (
     BoxEntry,
     Candidate,
     Comment,
-    CommentReport,
     Decision,
     Elector,
     Proposal,
     ProposalVersion,
     Question,
+    Report,
     Round,
     Slate,
+    Thing,
     Veto,
 )
 from governance.models.proposal import ProposalQuerySet
@@ -181,12 +185,14 @@ def slates_for_anyone(round_: Round) -> SlateQuerySet:
 
 
 def slate_for_anyone(pk: int) -> Slate:
-    return get_object_or_404(Slate.objects.select_related("author", "round"), pk=pk)
+    return get_object_or_404(Slate.objects.select_related("author", "removed_by", "round"), pk=pk)
 
 
 def slate_of(round_: Round, pk: int) -> Slate:
-    """To begin a ballot of this round with; a slate of another round does not exist here."""
-    return get_object_or_404(Slate.objects.select_related("author"), pk=pk, round=round_)
+    """To begin a ballot of this round with; a slate of another round, or a hidden one, does not
+    exist here."""
+    standing = Slate.objects.select_related("author").filter(removed_at=None)
+    return get_object_or_404(standing, pk=pk, round=round_)
 
 
 def slate_owned_by(person: User, pk: int) -> Slate:
@@ -278,23 +284,65 @@ def comment_owned_by(person: User, pk: int) -> Comment:
     return get_object_or_404(Comment.objects.select_related("proposal"), pk=pk, author=person)
 
 
-def reports_for_stewards(comment: Comment) -> QuerySet[CommentReport]:
+def reports_for_stewards(thing: Thing) -> QuerySet[Report]:
     """The newest twenty. Who reported is known to stewards only."""
-    reports = comment.reports.select_related("member", "answered_by")
+    reports = thing.reports.select_related("member", "answered_by")
     return reports.order_by("-created_at", "-pk")[:20]
 
 
-def comments_waiting() -> QuerySet[Comment]:
-    """For stewards: comments with reports that nobody answered, the longest wait first.
+REPORTED = ("comment", "proposal", "slate")
 
-    With `waiting_since`, `report_count` and the `first_reports`, three at most.
+
+def reports_waiting() -> QuerySet[Report, dict[str, Any]]:
+    """For stewards: what has reports that nobody answered, the longest wait first.
+
+    Each row has the key of one of `REPORTED`, `waiting_since` and `report_count`.
     """
-    waiting = Comment.objects.filter(reports__answer="").annotate(
-        waiting_since=Min("reports__created_at"), report_count=Count("reports")
-    )
-    first = CommentReport.objects.filter(answer="").select_related("member")[:3]
-    return (
-        waiting.select_related("author", "removed_by", "proposal")
-        .prefetch_related("proposal__versions", Prefetch("reports", first, to_attr="first_reports"))
-        .order_by("waiting_since", "pk")
-    )
+    counted = Report.objects.filter(answer="").order_by().values(*REPORTED)
+    counted = counted.annotate(waiting_since=Min("created_at"), report_count=Count("pk"))
+    return counted.order_by("waiting_since", *REPORTED)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Something that was reported; `first` are three of its reports at most."""
+
+    thing: Thing
+    since: datetime
+    reports: int
+    first: list[Report]
+
+
+def waiting_things(rows: Sequence[Mapping[str, Any]]) -> list[Waiting]:
+    """What the rows of `reports_waiting` speak of. A fixed number of queries."""
+    versions = "proposal__versions"
+    found: dict[str, dict[int, Thing]] = {
+        "comment": dict(
+            Comment.objects.select_related("author", "removed_by", "proposal")
+            .prefetch_related(versions)
+            .in_bulk([row["comment"] for row in rows if row["comment"]])
+        ),
+        "proposal": dict(
+            Proposal.objects.select_related("author", "removed_by")
+            .prefetch_related("versions")
+            .in_bulk([row["proposal"] for row in rows if row["proposal"]])
+        ),
+        "slate": dict(
+            Slate.objects.select_related("author", "removed_by", "round").in_bulk(
+                [row["slate"] for row in rows if row["slate"]]
+            )
+        ),
+    }
+    about = Q()
+    for kind, things in found.items():
+        about |= Q(**{f"{kind}__in": things})
+    first: dict[tuple[str, int], list[Report]] = defaultdict(list)
+    for report in Report.objects.filter(about, answer="").select_related("member"):
+        kind = next(kind for kind in REPORTED if getattr(report, f"{kind}_id"))
+        first[kind, getattr(report, f"{kind}_id")].append(report)
+    waiting = []
+    for row in rows:
+        kind = next(kind for kind in REPORTED if row[kind])
+        thing, reports = found[kind][row[kind]], first[kind, row[kind]][:3]
+        waiting.append(Waiting(thing, row["waiting_since"], row["report_count"], reports))
+    return waiting

@@ -1,8 +1,20 @@
-from django.urls import path
+from django.urls import URLPattern, path
 
 from governance.views import ballots, moderation, open_data, priorities, proposals, rounds, slates
 
 app_name = "governance"
+
+
+def moderated(kind: str, here: str) -> list[URLPattern]:
+    """The addresses of what can be reported: its own page for that at `here`, and the two verbs."""
+    of, at = {"kind": kind}, f"{kind}s/<int:pk>/"
+    return [
+        path(f"{at}{here}", moderation.detail, of, name=f"{kind}_moderation"),
+        path(f"{at}report/", moderation.report, of, name=f"{kind}_report"),
+        path(f"{at}answer/", moderation.answer, of, name=f"{kind}_answer"),
+    ]
+
+
 urlpatterns = [
     path("rounds/", rounds.round_list, name="round_list"),
     path("rounds/new/", rounds.round_new, name="round_new"),
@@ -37,10 +49,10 @@ urlpatterns = [
     ),
     path("proposals/<int:pk>/comments/", proposals.comment_add, name="comment_add"),
     path("proposals/<int:pk>/mute/", proposals.thread_mute, name="thread_mute"),
-    path("comments/<int:pk>/", moderation.comment_detail, name="comment_detail"),
     path("comments/<int:pk>/remove/", moderation.comment_remove, name="comment_remove"),
-    path("comments/<int:pk>/report/", moderation.comment_report, name="comment_report"),
-    path("comments/<int:pk>/answer/", moderation.comment_answer, name="comment_answer"),
+    *moderated("comment", ""),
+    *moderated("proposal", "moderation/"),
+    *moderated("slate", "moderation/"),
     path("moderation/", moderation.moderation_queue, name="moderation_queue"),
     path("moderation/policy/", moderation.moderation_policy, name="moderation_policy"),
     path("moderation/log.csv", moderation.moderation_log, name="moderation_log"),

@@ -4,10 +4,9 @@ from governance.actions.box import ballot_cast, receipt_mail
 from governance.actions.comments import (
     comment_add,
     comment_remove,
-    comment_report,
-    report_answer,
     thread_mute,
 )
+from governance.actions.moderation import report_answer, report_make
 from governance.actions.priorities import priorities_merge, priority_vote
 from governance.actions.proposals import (
     endorse,
@@ -31,7 +30,6 @@ __all__ = [
     "ballot_cast",
     "comment_add",
     "comment_remove",
-    "comment_report",
     "endorse",
     "endorsement_withdraw",
     "priorities_merge",
@@ -42,6 +40,7 @@ __all__ = [
     "receipt_mail",
     "reconcile",
     "report_answer",
+    "report_make",
     "round_advance",
     "round_cancel",
     "round_change",

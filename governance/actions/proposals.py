@@ -172,6 +172,8 @@ def endorse(*, member: User, proposal: Proposal, version: int) -> None:
         if proposal.kind == Proposal.Kind.ADMIT:
             raise Refused("An eligible expert stands in the next round without endorsements.")
         _require_open(proposal, "endorsed")
+        if proposal.removed_at is not None:
+            raise Refused("A steward hid this proposal, so nobody can endorse it now.")
         if proposal.latest.number != version:
             raise Refused(
                 "It changed while you were reading, so it is not endorsed yet: read it again."

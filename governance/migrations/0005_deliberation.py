@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RenameModel('CommentReport', 'Report'),
         migrations.AddField(
             model_name='boxhead',
             name='batched',
@@ -53,5 +54,67 @@ class Migration(migrations.Migration):
             options={
                 'constraints': [models.UniqueConstraint(fields=('proposal', 'member'), name='thread_mute_once')],
             },
+        ),
+        migrations.AddField(
+            model_name='proposal',
+            name='removal_reason',
+            field=models.TextField(blank=True, max_length=2000),
+        ),
+        migrations.AddField(
+            model_name='proposal',
+            name='removed_at',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='proposal',
+            name='removed_by',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddField(
+            model_name='report',
+            name='proposal',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='reports', to='governance.proposal'),
+        ),
+        migrations.AddField(
+            model_name='report',
+            name='slate',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='reports', to='governance.slate'),
+        ),
+        migrations.AddField(
+            model_name='slate',
+            name='removal_reason',
+            field=models.TextField(blank=True, max_length=2000),
+        ),
+        migrations.AddField(
+            model_name='slate',
+            name='removed_at',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='slate',
+            name='removed_by',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AlterField(
+            model_name='comment',
+            name='removed_by',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AlterField(
+            model_name='report',
+            name='comment',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='reports', to='governance.comment'),
+        ),
+        migrations.AddConstraint(
+            model_name='report',
+            constraint=models.UniqueConstraint(fields=('proposal', 'member'), name='report_proposal_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='report',
+            constraint=models.UniqueConstraint(fields=('slate', 'member'), name='report_slate_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='report',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('comment__isnull', False), ('proposal', None), ('slate', None)), models.Q(('comment', None), ('proposal__isnull', False), ('slate', None)), models.Q(('comment', None), ('proposal', None), ('slate__isnull', False)), _connector='OR'), name='report_of_one_thing'),
         ),
     ]

@@ -1,8 +1,8 @@
 from governance.models.ballot import Ballot, BoxEntry, BoxHead
 from governance.models.decision import Decision, Veto
+from governance.models.moderation import Report
 from governance.models.proposal import (
     Comment,
-    CommentReport,
     Endorsement,
     Proposal,
     ProposalVersion,
@@ -12,13 +12,15 @@ from governance.models.round import Candidate, Elector, Question, Round
 from governance.models.slate import Slate
 from governance.models.support import PriorityVote
 
+Thing = Comment | Proposal | Slate
+"""What can be reported."""
+
 __all__ = [
     "Ballot",
     "BoxEntry",
     "BoxHead",
     "Candidate",
     "Comment",
-    "CommentReport",
     "Decision",
     "Elector",
     "Endorsement",
@@ -26,8 +28,10 @@ __all__ = [
     "Proposal",
     "ProposalVersion",
     "Question",
+    "Report",
     "Round",
     "Slate",
+    "Thing",
     "ThreadMute",
     "Veto",
 ]

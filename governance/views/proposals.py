@@ -96,7 +96,7 @@ def _show(
         "asks": asks,
         "threshold": threshold_words(proposal.threshold),
         "needed": settings.MOSAIC_ENDORSEMENTS,
-        "may_endorse": is_open and asks,
+        "may_endorse": is_open and asks and proposal.removed_at is None,
         "endorsed": viewer is not None and asks and access.is_endorsed_by(viewer, proposal),
         "may_edit": is_open and own,
         "may_withdraw": is_open and asks and (own or steward),
@@ -221,6 +221,8 @@ def compared(before: str, after: str) -> list[Part]:
 def proposal_changes(request: HttpRequest, pk: int) -> HttpResponse:
     """What changed from version `?from=` to version `?to=`: as asked, else the last change."""
     proposal = access.proposal_for_anyone(pk)
+    if proposal.removed_at is not None:
+        return redirect(proposal)
     versions = {version.number: version for version in proposal.versions.all()}
     latest = proposal.latest.number
 

@@ -166,7 +166,7 @@ class Things:
     def comment(self) -> Comment:
         """Reported by a third member, so that a steward has something to answer."""
         comment = make_comment(self.owner, self.proposal)
-        decide.comment_report(member=make_user(), comment=comment, reason="Spam: it sells things.")
+        decide.report_make(member=make_user(), thing=comment, reason="Spam: it sells things.")
         return comment
 
     @cached_property

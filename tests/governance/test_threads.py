@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from governance.models import Comment, CommentReport, Proposal, ProposalVersion
+from governance.models import Comment, Proposal, ProposalVersion, Report
 from mosaic_site.members.models import User
 from mosaic_site.notices.models import Notice
 from tests.factories import make_user
@@ -100,5 +100,5 @@ def test_reports_are_limited(settings: Settings) -> None:
         comment = make_comment(make_user(), proposal)
         html = post(reporter, "comment_report", comment.pk, ground="spam", reason="It sells.")
         assert ("You sent 2 reports in an hour" in html) == (number == 2)
-    assert CommentReport.objects.count() == 2
+    assert Report.objects.count() == 2
     assert Comment.objects.count() == 3
