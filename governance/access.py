@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Count, Exists, Min, OuterRef, Prefetch, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
+from contributions.models import Expert
 from governance import ballot_box
 from governance.models import (
     Ballot,
@@ -236,15 +237,23 @@ class Appearance:
     won: bool | None
 
 
-def appearances_of(proposal: Proposal) -> list[Appearance]:
-    """The newest twenty."""
+def proposals_about(expert: Expert) -> Sequence[Proposal]:
+    """To admit or to retire it, the newest twenty."""
+    titles = Prefetch("versions", ProposalVersion.objects.defer("text"))
+    return expert.proposals.prefetch_related(titles).order_by("-created_at", "-pk")[:20]
+
+
+def appearances_of(stood: Proposal | Expert) -> list[Appearance]:
+    """The newest twenty, of a proposal, or of an expert as a candidate."""
+    expert = stood.pk if isinstance(stood, Expert) else stood.expert_id
+    asks = isinstance(stood, Proposal) and stood.kind != Proposal.Kind.ADMIT
     rows: QuerySet[Candidate] | QuerySet[Question] = (
-        Candidate.objects.filter(expert=proposal.expert_id)
-        if proposal.kind == Proposal.Kind.ADMIT
-        else proposal.questions.all()
+        Question.objects.filter(proposal=stood.pk)
+        if asks
+        else Candidate.objects.filter(expert=expert)
     )
-    stood = {row.pk: row.round for row in rows.select_related("round").order_by("-round")[:20]}
-    counted = Decision.objects.filter(stands=True, round__in=stood.values())
+    rounds = {row.pk: row.round for row in rows.select_related("round").order_by("-round")[:20]}
+    counted = Decision.objects.filter(stands=True, round__in=rounds.values())
     # What each ballot paid is in the result: too much to load for a word.
     decisions = {
         one.round_id: one
@@ -255,11 +264,9 @@ def appearances_of(proposal: Proposal) -> list[Appearance]:
         decision = decisions.get(round_.pk)
         if decision is None:
             return None
-        if proposal.kind == Proposal.Kind.ADMIT:
-            return str(pk) in decision.recount
-        return pk in decision.passed
+        return pk in decision.passed if asks else str(pk) in decision.recount
 
-    return [Appearance(round_, won(pk, round_)) for pk, round_ in stood.items()]
+    return [Appearance(round_, won(pk, round_)) for pk, round_ in rounds.items()]
 
 
 def comments_for_anyone(proposal: Proposal) -> QuerySet[Comment]:
