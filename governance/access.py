@@ -56,6 +56,11 @@ def candidates_for_anyone(round_: Round) -> CandidateQuerySet:
     return round_.candidates.with_experts().order_by("cost_bytes", "expert__name", "id")
 
 
+def candidate_for_anyone(pk: int) -> Candidate:
+    standing = _with_last_choice(Candidate.objects.with_experts().select_related("round"))
+    return get_object_or_404(standing, pk=pk)
+
+
 def questions_for_anyone(round_: Round) -> Sequence[Question]:
     return list(round_.questions.select_related("version", "proposal__expert"))
 

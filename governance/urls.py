@@ -59,5 +59,6 @@ urlpatterns = [
     path("rounds/feed/", open_data.RoundFeed(), name="feed"),
     path("rounds/<int:pk>/chain.jsonl", open_data.round_chain, name="round_chain"),
     path("rounds/<int:pk>/round.zip", open_data.round_export, name="round_export"),
+    path("candidates/<int:pk>/", ballots.candidate_detail, name="candidate_detail"),
     path("receipts/", ballots.receipt_check, name="receipt_check"),
 ]

@@ -123,6 +123,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "governance:ballot": (MEMBERS, "open_round"),
     "governance:ballot_review": (REVIEW, "open_round"),
     "governance:ballot_cast": (MEMBERS_WAY_ON, "open_round"),
+    "governance:candidate_detail": (PUBLIC, "candidate"),
     "governance:slate_list": (PUBLIC, "open_round"),
     "governance:slate_edit": (MEMBERS, "open_round"),
     "governance:slate_detail": (PUBLIC, "slate"),

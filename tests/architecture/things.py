@@ -9,7 +9,7 @@ from django.utils import timezone
 from contributions import actions as bring
 from contributions.models import Dataset, DatasetVersion, Expert, Priority
 from governance import actions as decide
-from governance.models import Comment, Proposal, Round, Slate, Veto
+from governance.models import Candidate, Comment, Proposal, Round, Slate, Veto
 from mosaic_site.members.actions import group_make
 from mosaic_site.members.models import MemberGroup, User
 from mosaic_site.notices.models import Notice
@@ -157,6 +157,10 @@ class Things:
             quorum=1,
             closes_at=timezone.now() + timedelta(days=1),
         )
+
+    @cached_property
+    def candidate(self) -> Candidate:
+        return self.open_round.candidates.all()[0]
 
     @cached_property
     def proposal(self) -> Proposal:
