@@ -242,7 +242,7 @@ class Appearance:
     won: bool | None
 
 
-def proposals_about(expert: Expert) -> Sequence[Proposal]:
+def proposals_about(expert: Expert) -> QuerySet[Proposal]:
     """To admit or to retire it, the newest twenty."""
     titles = Prefetch("versions", ProposalVersion.objects.defer("text"))
     return expert.proposals.prefetch_related(titles).order_by("-created_at", "-pk")[:20]
@@ -310,9 +310,14 @@ def reports_waiting() -> QuerySet[Report, dict[str, Any]]:
 
     Each row has the key of one of `REPORTED`, `waiting_since` and `report_count`.
     """
-    counted = Report.objects.filter(answer="").order_by().values(*REPORTED)
-    counted = counted.annotate(waiting_since=Min("created_at"), report_count=Count("pk"))
-    return counted.order_by("waiting_since", *REPORTED)
+    waiting: QuerySet[Report, dict[str, Any]] = (
+        Report.objects.filter(answer="")
+        .order_by()
+        .values(*REPORTED)
+        .annotate(waiting_since=Min("created_at"), report_count=Count("pk"))
+        .order_by("waiting_since", *REPORTED)
+    )
+    return waiting
 
 
 @dataclass(frozen=True)

@@ -224,29 +224,40 @@ def _joined(winner: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> Joined
 
 def _left_out(decision: Decision, by_id: Mapping[str, Candidate]) -> list[LeftOut]:
     result = decision.result
-    left_out = [_loser(loser, by_id[loser["id"]], result) for loser in result["losers"]]
+    left_out = [_loser(loser, by_id[loser["id"]], decision) for loser in result["losers"]]
     return left_out + [
         LeftOut(by_id[str(one["candidate"])], None, one["why"], None, None, "")
         for one in decision.without
     ]
 
 
-def _loser(loser: Mapping[str, Any], candidate: Candidate, result: Mapping[str, Any]) -> LeftOut:
+def _loser(loser: Mapping[str, Any], candidate: Candidate, decision: Decision) -> LeftOut:
     held, missing = (Amount(Fraction(loser[key])) for key in ("remaining", "missing"))
     could_not_pay = loser["reason"] == "supporters_could_not_pay"
-    more = loser["more_supporters_needed"]
     return LeftOut(
         candidate=candidate,
         approvals=loser["approvals"],
-        why=_reason(loser, held, result),
+        why=_reason(loser, held, decision.result),
         held=held if could_not_pay else None,
         missing=missing if could_not_pay else None,
-        more=(
-            f"{more} more {'supporter' if more == 1 else 'supporters'} would have been enough."
-            if more
-            else ""
-        ),
+        more=_more(loser, decision),
     )
+
+
+def _more(loser: Mapping[str, Any], decision: Decision) -> str:
+    if loser["id"] in decision.to_ask:
+        return "How many more supporters would have been enough is being counted; look again later."
+    if loser["cost"] > decision.result["budget"]:
+        return ""
+    # Results from before large elections were asked too have what they have.
+    earlier = loser["more_supporters_needed"]
+    more = decision.more_supporters.get(loser["id"], earlier)
+    if more:
+        return f"{more} more {'supporter' if more == 1 else 'supporters'} would have been enough."
+    if loser["id"] in decision.more_supporters:
+        voters = decision.result["voters"]
+        return f"No number of further supporters up to {voters} was found to be enough."
+    return ""
 
 
 def _reason(loser: Mapping[str, Any], held: Amount, result: Mapping[str, Any]) -> str:

@@ -120,6 +120,7 @@ def _told(decision: Decision, public: bool) -> dict[str, Any]:
         "questions": decision.questions,
         "without": decision.without,
         "groups": decision.groups,
+        "more_supporters": decision.more_supporters,
     }
 
 

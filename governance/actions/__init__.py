@@ -6,6 +6,7 @@ from governance.actions.comments import (
     comment_remove,
     thread_mute,
 )
+from governance.actions.counting import losers_explain
 from governance.actions.moderation import report_answer, report_make
 from governance.actions.priorities import priorities_merge, priority_vote
 from governance.actions.proposals import (
@@ -32,6 +33,7 @@ __all__ = [
     "comment_remove",
     "endorse",
     "endorsement_withdraw",
+    "losers_explain",
     "priorities_merge",
     "priority_vote",
     "proposal_edit",

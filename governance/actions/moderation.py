@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import TypeVar
 
 from django.conf import settings
 from django.db import models, transaction
@@ -16,8 +15,6 @@ from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
 from mosaic_site.notices.actions import notify
 
-T = TypeVar("T", Comment, Proposal, Slate)
-
 
 class Ground(models.TextChoices):
     """Why something may be removed. There is no other ground."""
@@ -29,7 +26,7 @@ class Ground(models.TextChoices):
     LAW = "law", "breaks a law"
 
 
-def report_make(*, member: User, thing: T, reason: str) -> Report:
+def report_make(*, member: User, thing: Thing, reason: str) -> Report:
     """Ask the stewards to look at something; or, as its author, to look again at its removal.
 
     Once a member: a second click finds the first report. Raises Refused for more than
@@ -70,7 +67,9 @@ def report_make(*, member: User, thing: T, reason: str) -> Report:
     return report
 
 
-def report_answer(*, steward: User, thing: T, remove: bool, reason: str, ground: str = "") -> T:
+def report_answer(
+    *, steward: User, thing: Thing, remove: bool, reason: str, ground: str = ""
+) -> Thing:
     """Judge something, reported or not, with a public reason; this answers all open reports.
 
     Removing needs one of the grounds. Keeping what was removed puts it back. Whoever wrote it or
@@ -142,7 +141,7 @@ def _page(thing: Thing) -> Proposal | Round:
             return thing
 
 
-def _locked(thing: T) -> T:
+def _locked(thing: Thing) -> Thing:
     return type(thing).objects.select_for_update().get(pk=thing.pk)
 
 

@@ -117,4 +117,14 @@ class Migration(migrations.Migration):
             model_name='report',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('comment__isnull', False), ('proposal', None), ('slate', None)), models.Q(('comment', None), ('proposal__isnull', False), ('slate', None)), models.Q(('comment', None), ('proposal', None), ('slate__isnull', False)), _connector='OR'), name='report_of_one_thing'),
         ),
+        migrations.AddField(
+            model_name='decision',
+            name='more_supporters',
+            field=models.JSONField(default=dict),
+        ),
+        migrations.AddField(
+            model_name='decision',
+            name='to_ask',
+            field=models.JSONField(default=list),
+        ),
     ]

@@ -14,6 +14,10 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
         """What counts: the last tally of each ratified round."""
         return self.filter(stands=True, round__status=Round.Status.RATIFIED)
 
+    def unexplained(self) -> "DecisionQuerySet":
+        """Those that stand, and do not say yet what every loser lacked. The oldest first."""
+        return self.filter(stands=True).exclude(to_ask=[]).order_by("pk")
+
 
 class Decision(models.Model):
     """The result of a tally: who joined, what it cost and why, as `governance.tally` tells it.
@@ -36,6 +40,10 @@ class Decision(models.Model):
     # [{"group", "voters", "served"}] for declared groups of at least `GROUP_AT_LEAST` voters:
     # how many of them approved of at least one winner. Counted while the round has its key.
     groups = models.JSONField(default=list)
+    # How many more supporters would have carried each loser, by its id; null: none were found. In a
+    # large election these are found one by one after the count: `to_ask` are those left.
+    more_supporters = models.JSONField(default=dict)
+    to_ask = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
     GROUP_AT_LEAST = 5

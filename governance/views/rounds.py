@@ -1,5 +1,6 @@
 """Rounds: the list, planning one, following it, and settling its result."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.contrib import messages
@@ -152,12 +153,12 @@ def _parts(request: HttpRequest, explanation: Explanation | None) -> dict[str, o
     """The lists of a result are read in `parts`: the same stretch of each."""
     if explanation is None:
         return {}
-    lists = {
+    lists: dict[str, Sequence[object]] = {
         "joined": explanation.joined,
         "left_out": explanation.left_out,
         "draws": explanation.draws,
     }
-    longest = range(max(map(len, lists.values())))
+    longest = range(max(len(one) for one in lists.values()))
     parts = Paginator(longest, REASONS_A_PAGE).get_page(request.GET.get("page"))
     first = parts.start_index() - 1 if longest else 0
     shown = {name: one[first : parts.end_index()] for name, one in lists.items()}

@@ -136,6 +136,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": TICK,
     },
     "governance": {"task": "governance.tasks.reconcile", "schedule": 2.0, "options": TICK},
+    "explanations": {
+        "task": "governance.tasks.explain",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "notices": {
         "task": "mosaic_site.notices.tasks.reconcile",
         "schedule": 10.0,

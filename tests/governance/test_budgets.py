@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from contributions.models import Expert
-from governance import actions
+from governance import actions, tasks
 from governance.models import Ballot, Round
 from mosaic_site.members.models import User
 from tests.architecture.test_budgets import MOST_BYTES, MOST_QUERIES
 from tests.factories import make_eligible_expert, make_user
-from tests.governance.conftest import close, signed_in
+from tests.governance.conftest import close, decided, signed_in
 from tests.governance.makers import make_proposal
 
 MEMBERS, CANDIDATES, QUESTIONS, VOTERS = 10_000, 300, 10, 40
@@ -98,6 +98,14 @@ def test_ten_thousand_members_and_three_hundred_candidates(town: Round) -> None:
     look("rounds", browser, reverse("governance:round_list"))
     look("receipts", Client(), check)
     close(town)
+    decision = decided(town)
+    first, *others = decision.to_ask
+    unexplained = look("result", browser, detail).count("enough is being counted")
+    tasks.explain()
+    decision = decided(town)
+    assert decision.to_ask == others
+    assert list(decision.more_supporters) == [first]
+    assert look("result", browser, detail).count("enough is being counted") == unexplained - 1
     for who in (voter, steward):
         look(f"result, {who}", signed_in(who), detail)
         look(f"its last part, {who}", signed_in(who), f"{detail}?page=99")
