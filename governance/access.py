@@ -10,7 +10,6 @@ from typing import Any
 from django.db.models import Count, Exists, Min, OuterRef, Prefetch, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
-from contributions.models import Expert
 from governance import ballot_box
 from governance.models import (
     Ballot,
@@ -26,6 +25,7 @@ from governance.models import (
     Round,
     Slate,
     Thing,
+    ThreadMute,
     Veto,
 )
 from governance.models.proposal import ProposalQuerySet
@@ -242,23 +242,15 @@ class Appearance:
     won: bool | None
 
 
-def proposals_about(expert: Expert) -> QuerySet[Proposal]:
-    """To admit or to retire it, the newest twenty."""
-    titles = Prefetch("versions", ProposalVersion.objects.defer("text"))
-    return expert.proposals.prefetch_related(titles).order_by("-created_at", "-pk")[:20]
-
-
-def appearances_of(stood: Proposal | Expert) -> list[Appearance]:
-    """The newest twenty, of a proposal, or of an expert as a candidate."""
-    expert = stood.pk if isinstance(stood, Expert) else stood.expert_id
-    asks = isinstance(stood, Proposal) and stood.kind != Proposal.Kind.ADMIT
+def appearances_of(proposal: Proposal) -> list[Appearance]:
+    """The newest twenty."""
     rows: QuerySet[Candidate] | QuerySet[Question] = (
-        Question.objects.filter(proposal=stood.pk)
-        if asks
-        else Candidate.objects.filter(expert=expert)
+        Candidate.objects.filter(expert=proposal.expert_id)
+        if proposal.kind == Proposal.Kind.ADMIT
+        else proposal.questions.all()
     )
-    rounds = {row.pk: row.round for row in rows.select_related("round").order_by("-round")[:20]}
-    counted = Decision.objects.filter(stands=True, round__in=rounds.values())
+    stood = {row.pk: row.round for row in rows.select_related("round").order_by("-round")[:20]}
+    counted = Decision.objects.filter(stands=True, round__in=stood.values())
     # What each ballot paid is in the result: too much to load for a word.
     decisions = {
         one.round_id: one
@@ -269,9 +261,11 @@ def appearances_of(stood: Proposal | Expert) -> list[Appearance]:
         decision = decisions.get(round_.pk)
         if decision is None:
             return None
-        return pk in decision.passed if asks else str(pk) in decision.recount
+        if proposal.kind == Proposal.Kind.ADMIT:
+            return str(pk) in decision.recount
+        return pk in decision.passed
 
-    return [Appearance(round_, won(pk, round_)) for pk, round_ in rounds.items()]
+    return [Appearance(round_, won(pk, round_)) for pk, round_ in stood.items()]
 
 
 def comments_for_anyone(proposal: Proposal) -> QuerySet[Comment]:
@@ -281,10 +275,14 @@ def comments_for_anyone(proposal: Proposal) -> QuerySet[Comment]:
 
 def follows(person: User, proposal: Proposal) -> str:
     """ "" for who has no part in a discussion, "muted" or "told" for who has."""
-    if proposal.mutes.filter(member=person).exists():
+    of = {"proposal": OuterRef("pk")}
+    muted, wrote = Proposal.objects.values_list(
+        Exists(ThreadMute.objects.filter(member=person, **of)),
+        Exists(Comment.objects.filter(author=person, **of)),
+    ).get(pk=proposal.pk)
+    if muted:
         return "muted"
-    concerned = proposal.author_id == person.pk or proposal.comments.filter(author=person).exists()
-    return "told" if concerned else ""
+    return "told" if wrote or proposal.author_id == person.pk else ""
 
 
 def comment_for_anyone(pk: int) -> Comment:

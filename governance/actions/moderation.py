@@ -152,9 +152,10 @@ def _require_other_eyes(steward: User, thing: Thing) -> None:
 
 
 def _record(thing: Thing, actor: User, *, verb: str, reason: str, ground: str = "") -> None:
+    action = f"{thing.noun}.{verb}"
     record(
         actor=actor,
-        action=f"{thing.noun}.{verb}",
+        action=action,
         subject=_page(thing),
         reason=reason,
         data={thing.noun: thing.pk, "ground": ground},

@@ -38,9 +38,14 @@ TABS = {
 
 
 def proposal_list(request: HttpRequest) -> HttpResponse:
-    show = request.GET.get("show", "")
+    """`?show=` one of the tabs; or all that is, and was, proposed about one `?expert=`."""
+    show, expert = request.GET.get("show", ""), request.GET.get("expert", "")
     show = show if show in TABS else "open"
-    proposals = access.proposals_for_anyone().filter(TABS[show][1])
+    proposals = access.proposals_for_anyone()
+    if expert.isdecimal():
+        show, proposals = "expert", proposals.filter(expert=int(expert))
+    else:
+        proposals = proposals.filter(TABS[show][1])
     context = {
         "page_obj": Paginator(proposals, PROPOSALS_A_PAGE).get_page(request.GET.get("page")),
         "tabs": [(key, name) for key, (name, _) in TABS.items()],

@@ -31,7 +31,7 @@ from mosaic_site.errors import Refused
 from mosaic_site.members.access import member, steward_required
 from mosaic_site.members.models import User
 
-CANDIDATES_A_PAGE = 50
+CANDIDATES_A_PAGE = 25
 REASONS_A_PAGE = 25
 
 

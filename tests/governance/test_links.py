@@ -1,5 +1,7 @@
 """What the governing floor adds to pages of other floors."""
 
+import uuid
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -7,24 +9,25 @@ from django.urls import reverse
 from governance import tasks
 from governance.models import Proposal
 from tests.factories import make_user
-from tests.governance.conftest import Community, cast, close, signed_in
+from tests.governance.conftest import Community, signed_in
 from tests.governance.makers import make_comment, make_proposal
 
 
 def test_the_page_of_an_expert_leads_to_its_proposals_and_rounds(community: Community) -> None:
-    first, second, _ = community.experts
+    expert, author = community.experts[0], community.members[1]
     tasks.reconcile()
-    round_ = community.open_round(budget=first.adapter_bytes)
-    html = Client().get(first.get_absolute_url()).content.decode()
-    proposal = Proposal.objects.get(kind="admit", expert=first)
-    assert f'<a href="{proposal.get_absolute_url()}">Admit Expert-0</a>' in html
+    retire = {"kind": "retire", "expert": expert.pk, "title": "Shall it go?", "threshold": "1/2"}
+    signed_in(author).post(reverse("governance:proposal_new"), retire | {"once": uuid.uuid4()})
+    round_ = community.open_round()
+    html = Client().get(expert.get_absolute_url()).content.decode()
     assert f'<a href="{round_.get_absolute_url()}">Spring</a>' in html
-    assert "joined" not in html.lower()
-    for member in community.members:
-        cast(member, round_, first)
-    close(round_)
-    for expert, outcome in ((first, "Spring</a>: joined"), (second, "Spring</a>: did not join")):
-        assert outcome in Client().get(expert.get_absolute_url()).content.decode()
+    about = f"{reverse('governance:proposal_list')}?expert={expert.pk}"
+    assert f'<a href="{about}">' in html
+    listed = Client().get(about).content.decode()
+    for proposal in Proposal.objects.all():
+        link = f'<a href="{proposal.get_absolute_url()}">'
+        assert (link in listed) == (proposal.expert == expert)
+    assert Proposal.objects.filter(expert=expert).count() == 2
 
 
 @pytest.mark.django_db
