@@ -1,8 +1,11 @@
 """The only way a view, a consumer or the API gets an object. What is not yours does not exist."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Exists, Min, OuterRef, Prefetch, Q, QuerySet
 from django.shortcuts import get_object_or_404
@@ -13,14 +16,16 @@ from governance.models import (
     BoxEntry,
     Candidate,
     Comment,
-    CommentReport,
     Decision,
     Elector,
     Proposal,
     ProposalVersion,
     Question,
+    Report,
     Round,
     Slate,
+    Thing,
+    ThreadMute,
     Veto,
 )
 from governance.models.proposal import ProposalQuerySet
@@ -31,7 +36,7 @@ from mosaic_site.members.models import User
 
 def rounds_for_anyone() -> RoundQuerySet:
     return (
-        Round.objects.select_related("opened_by", "settled_by")
+        Round.objects.select_related("opened_by", "settled_by", "box")
         .prefetch_related("decisions__release")
         .with_counts()
     )
@@ -49,6 +54,11 @@ def round_to_vote_in(pk: int) -> Round:
 def candidates_for_anyone(round_: Round) -> CandidateQuerySet:
     """What stands on the ballot, the cheapest first. It says nothing about who approves of what."""
     return round_.candidates.with_experts().order_by("cost_bytes", "expert__name", "id")
+
+
+def candidate_for_anyone(pk: int) -> Candidate:
+    standing = _with_last_choice(Candidate.objects.with_experts().select_related("round"))
+    return get_object_or_404(standing, pk=pk)
 
 
 def questions_for_anyone(round_: Round) -> Sequence[Question]:
@@ -103,11 +113,16 @@ class Receipt:
     counts: bool
     ballot: Ballot | None
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the chain that everybody sees has come to it."""
+        return self.entry.position < self.entry.round.box.public_length
+
 
 def receipt_for_anyone(receipt: str) -> Receipt | None:
     entry = (
         BoxEntry.objects.filter(receipt=receipt, kind=BoxEntry.Kind.CAST)
-        .select_related("round")
+        .select_related("round__box")
         .first()
         if receipt
         else None
@@ -166,18 +181,24 @@ def veto_for_stewards(pk: int) -> Veto:
     return get_object_or_404(Veto.objects.select_related("round", "candidate"), pk=pk)
 
 
+def veto_moved_by(person: User, pk: int) -> Veto:
+    return get_object_or_404(Veto.objects.select_related("round"), pk=pk, moved_by=person)
+
+
 def slates_for_anyone(round_: Round) -> SlateQuerySet:
     """The ballots that members recommend, the first one first."""
     return round_.slates.with_counts().select_related("author").order_by("created_at", "id")
 
 
 def slate_for_anyone(pk: int) -> Slate:
-    return get_object_or_404(Slate.objects.select_related("author", "round"), pk=pk)
+    return get_object_or_404(Slate.objects.select_related("author", "removed_by", "round"), pk=pk)
 
 
 def slate_of(round_: Round, pk: int) -> Slate:
-    """To begin a ballot of this round with; a slate of another round does not exist here."""
-    return get_object_or_404(Slate.objects.select_related("author"), pk=pk, round=round_)
+    """To begin a ballot of this round with; a slate of another round, or a hidden one, does not
+    exist here."""
+    standing = Slate.objects.select_related("author").filter(removed_at=None)
+    return get_object_or_404(standing, pk=pk, round=round_)
 
 
 def slate_owned_by(person: User, pk: int) -> Slate:
@@ -252,6 +273,18 @@ def comments_for_anyone(proposal: Proposal) -> QuerySet[Comment]:
     return proposal.comments.select_related("author", "removed_by")
 
 
+def follows(person: User, proposal: Proposal) -> str:
+    """ "" for who has no part in a discussion, "muted" or "told" for who has."""
+    of = {"proposal": OuterRef("pk")}
+    muted, wrote = Proposal.objects.values_list(
+        Exists(ThreadMute.objects.filter(member=person, **of)),
+        Exists(Comment.objects.filter(author=person, **of)),
+    ).get(pk=proposal.pk)
+    if muted:
+        return "muted"
+    return "told" if wrote or proposal.author_id == person.pk else ""
+
+
 def comment_for_anyone(pk: int) -> Comment:
     comments = Comment.objects.select_related("author", "removed_by", "proposal")
     return get_object_or_404(comments.prefetch_related("proposal__versions"), pk=pk)
@@ -261,23 +294,70 @@ def comment_owned_by(person: User, pk: int) -> Comment:
     return get_object_or_404(Comment.objects.select_related("proposal"), pk=pk, author=person)
 
 
-def reports_for_stewards(comment: Comment) -> QuerySet[CommentReport]:
+def reports_for_stewards(thing: Thing) -> QuerySet[Report]:
     """The newest twenty. Who reported is known to stewards only."""
-    reports = comment.reports.select_related("member", "answered_by")
+    reports = thing.reports.select_related("member", "answered_by")
     return reports.order_by("-created_at", "-pk")[:20]
 
 
-def comments_waiting() -> QuerySet[Comment]:
-    """For stewards: comments with reports that nobody answered, the longest wait first.
+REPORTED = ("comment", "proposal", "slate")
 
-    With `waiting_since`, `report_count` and the `first_reports`, three at most.
+
+def reports_waiting() -> QuerySet[Report, dict[str, Any]]:
+    """For stewards: what has reports that nobody answered, the longest wait first.
+
+    Each row has the key of one of `REPORTED`, `waiting_since` and `report_count`.
     """
-    waiting = Comment.objects.filter(reports__answer="").annotate(
-        waiting_since=Min("reports__created_at"), report_count=Count("reports")
+    waiting: QuerySet[Report, dict[str, Any]] = (
+        Report.objects.filter(answer="")
+        .order_by()
+        .values(*REPORTED)
+        .annotate(waiting_since=Min("created_at"), report_count=Count("pk"))
+        .order_by("waiting_since", *REPORTED)
     )
-    first = CommentReport.objects.filter(answer="").select_related("member")[:3]
-    return (
-        waiting.select_related("author", "removed_by", "proposal")
-        .prefetch_related("proposal__versions", Prefetch("reports", first, to_attr="first_reports"))
-        .order_by("waiting_since", "pk")
-    )
+    return waiting
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Something that was reported; `first` are three of its reports at most."""
+
+    thing: Thing
+    since: datetime
+    reports: int
+    first: list[Report]
+
+
+def waiting_things(rows: Sequence[Mapping[str, Any]]) -> list[Waiting]:
+    """What the rows of `reports_waiting` speak of. A fixed number of queries."""
+    versions = "proposal__versions"
+    found: dict[str, dict[int, Thing]] = {
+        "comment": dict(
+            Comment.objects.select_related("author", "removed_by", "proposal")
+            .prefetch_related(versions)
+            .in_bulk([row["comment"] for row in rows if row["comment"]])
+        ),
+        "proposal": dict(
+            Proposal.objects.select_related("author", "removed_by")
+            .prefetch_related("versions")
+            .in_bulk([row["proposal"] for row in rows if row["proposal"]])
+        ),
+        "slate": dict(
+            Slate.objects.select_related("author", "removed_by", "round").in_bulk(
+                [row["slate"] for row in rows if row["slate"]]
+            )
+        ),
+    }
+    about = Q()
+    for kind, things in found.items():
+        about |= Q(**{f"{kind}__in": things})
+    first: dict[tuple[str, int], list[Report]] = defaultdict(list)
+    for report in Report.objects.filter(about, answer="").select_related("member"):
+        kind = next(kind for kind in REPORTED if getattr(report, f"{kind}_id"))
+        first[kind, getattr(report, f"{kind}_id")].append(report)
+    waiting = []
+    for row in rows:
+        kind = next(kind for kind in REPORTED if row[kind])
+        thing, reports = found[kind][row[kind]], first[kind, row[kind]][:3]
+        waiting.append(Waiting(thing, row["waiting_since"], row["report_count"], reports))
+    return waiting

@@ -11,6 +11,13 @@ from typing import Any
 from governance.models import Ballot, Candidate, Decision
 from mosaic_site.display.words import mib, percent, tile_colour
 
+MOST_NAMED = 12
+"""Of the equals in a lot; all of them are in `decisions.json`."""
+
+
+MOST_TILES = 24
+"""In the picture of who joined."""
+
 
 @dataclass(frozen=True)
 class Amount:
@@ -103,10 +110,6 @@ class Explanation:
     tiles: list[dict[str, object]]
 
     @property
-    def bought(self) -> list[Joined]:
-        return [one for one in self.joined if one.lowest is not None]
-
-    @property
     def filled(self) -> list[Joined]:
         return [one for one in self.joined if one.lowest is None]
 
@@ -160,17 +163,27 @@ def explain(decision: Decision, candidates: Sequence[Candidate]) -> Explanation:
         most_votes=most_votes,
         only_here=[one for one in winners if one not in most_votes],
         only_by_most_votes=[one for one in most_votes if one not in winners],
-        tiles=[
-            {
-                "label": one.candidate.expert.name,
-                "weight": one.candidate.cost_bytes,
-                "colour": tile_colour(one.candidate.expert.owner_id),
-                "url": one.candidate.expert.get_absolute_url(),
-                "detail": mib(one.candidate.cost_bytes),
-            }
-            for one in joined
-        ],
+        tiles=_tiles(winners),
     )
+
+
+def _tiles(winners: Sequence[Candidate]) -> list[dict[str, object]]:
+    """Of the largest a tile each, and one of all the others."""
+    by_size = sorted(winners, key=lambda one: -one.cost_bytes)
+    tiles: list[dict[str, object]] = [
+        {
+            "label": one.expert.name,
+            "weight": one.cost_bytes,
+            "colour": tile_colour(one.expert.owner_id),
+            "url": one.expert.get_absolute_url(),
+            "detail": mib(one.cost_bytes),
+        }
+        for one in by_size[:MOST_TILES]
+    ]
+    if others := by_size[MOST_TILES:]:
+        size = sum(one.cost_bytes for one in others)
+        tiles.append({"label": f"{len(others)} more", "weight": size, "detail": mib(size)})
+    return tiles
 
 
 def earlier_counts(
@@ -211,29 +224,40 @@ def _joined(winner: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> Joined
 
 def _left_out(decision: Decision, by_id: Mapping[str, Candidate]) -> list[LeftOut]:
     result = decision.result
-    left_out = [_loser(loser, by_id[loser["id"]], result) for loser in result["losers"]]
+    left_out = [_loser(loser, by_id[loser["id"]], decision) for loser in result["losers"]]
     return left_out + [
         LeftOut(by_id[str(one["candidate"])], None, one["why"], None, None, "")
         for one in decision.without
     ]
 
 
-def _loser(loser: Mapping[str, Any], candidate: Candidate, result: Mapping[str, Any]) -> LeftOut:
+def _loser(loser: Mapping[str, Any], candidate: Candidate, decision: Decision) -> LeftOut:
     held, missing = (Amount(Fraction(loser[key])) for key in ("remaining", "missing"))
     could_not_pay = loser["reason"] == "supporters_could_not_pay"
-    more = loser["more_supporters_needed"]
     return LeftOut(
         candidate=candidate,
         approvals=loser["approvals"],
-        why=_reason(loser, held, result),
+        why=_reason(loser, held, decision.result),
         held=held if could_not_pay else None,
         missing=missing if could_not_pay else None,
-        more=(
-            f"{more} more {'supporter' if more == 1 else 'supporters'} would have been enough."
-            if more
-            else ""
-        ),
+        more=_more(loser, decision),
     )
+
+
+def _more(loser: Mapping[str, Any], decision: Decision) -> str:
+    if loser["id"] in decision.to_ask:
+        return "How many more supporters would have been enough is being counted; look again later."
+    if loser["cost"] > decision.result["budget"]:
+        return ""
+    # Results from before large elections were asked too have what they have.
+    earlier = loser["more_supporters_needed"]
+    more = decision.more_supporters.get(loser["id"], earlier)
+    if more:
+        return f"{more} more {'supporter' if more == 1 else 'supporters'} would have been enough."
+    if loser["id"] in decision.more_supporters:
+        voters = decision.result["voters"]
+        return f"No number of further supporters up to {voters} was found to be enough."
+    return ""
 
 
 def _reason(loser: Mapping[str, Any], held: Amount, result: Mapping[str, Any]) -> str:
@@ -261,7 +285,9 @@ def _reason(loser: Mapping[str, Any], held: Amount, result: Mapping[str, Any]) -
 
 def _draw(lot: Mapping[str, Any], by_id: Mapping[str, Candidate]) -> Draw:
     def names(ids: Sequence[str]) -> str:
-        return ", ".join(f"{by_id[name].expert.name} (number {name})" for name in ids)
+        named = [f"{by_id[name].expert.name} (number {name})" for name in ids[:MOST_NAMED]]
+        more = len(ids) - MOST_NAMED
+        return ", ".join(named) + (f" and {more} more" if more > 0 else "")
 
     return Draw(names(lot["among"]), names(lot["chosen"]), lot["decisive"])
 

@@ -36,8 +36,9 @@ BY_BALLOT = ("spent_fractions", "winners_approved")
 
 
 def chain_lines(round_: Round) -> Iterator[str]:
-    """The ballot box, one JSON object a line."""
-    for entry in round_.box_entries.order_by("position").iterator():
+    """The ballot box as it is public now, one JSON object a line."""
+    shown = round_.box_entries.filter(position__lt=round_.box.public_length)
+    for entry in shown.order_by("position").iterator():
         yield json.dumps(entry.line(), ensure_ascii=False) + "\n"
 
 
@@ -119,6 +120,7 @@ def _told(decision: Decision, public: bool) -> dict[str, Any]:
         "questions": decision.questions,
         "without": decision.without,
         "groups": decision.groups,
+        "more_supporters": decision.more_supporters,
     }
 
 

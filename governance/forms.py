@@ -10,7 +10,7 @@ from django import forms
 
 from contributions.models import Expert, Priority
 from governance.actions.box import ANSWERS
-from governance.actions.comments import Ground
+from governance.actions.moderation import Ground
 from governance.actions.proposals import THRESHOLDS, threshold_words
 from governance.models import Candidate, Proposal, Question, Veto
 from mosaic_site.display.words import mib
@@ -294,7 +294,7 @@ class CommentForm(forms.Form):
 
 
 class ReportForm(forms.Form):
-    """A member reports a comment; or, `contest`, its author asks to look at its removal again."""
+    """A member reports something; or, `contest`, its author asks to look at its removal again."""
 
     ground = forms.ChoiceField(
         label="Which rule does it break?", choices=[("", "Choose a rule"), *Ground.choices]
@@ -319,7 +319,7 @@ class ReportForm(forms.Form):
 
 
 class AnswerForm(forms.Form):
-    """What a steward finds about a comment: that it stands, or on which ground it is removed."""
+    """What a steward finds: that it stands, or on which ground it is removed."""
 
     KEEP = "keep"
     found = forms.ChoiceField(

@@ -1,8 +1,20 @@
-from django.urls import path
+from django.urls import URLPattern, path
 
 from governance.views import ballots, moderation, open_data, priorities, proposals, rounds, slates
 
 app_name = "governance"
+
+
+def moderated(kind: str, here: str) -> list[URLPattern]:
+    """The addresses of what can be reported: its own page for that at `here`, and the two verbs."""
+    of, at = {"kind": kind}, f"{kind}s/<int:pk>/"
+    return [
+        path(f"{at}{here}", moderation.detail, of, name=f"{kind}_moderation"),
+        path(f"{at}report/", moderation.report, of, name=f"{kind}_report"),
+        path(f"{at}answer/", moderation.answer, of, name=f"{kind}_answer"),
+    ]
+
+
 urlpatterns = [
     path("rounds/", rounds.round_list, name="round_list"),
     path("rounds/new/", rounds.round_new, name="round_new"),
@@ -12,6 +24,7 @@ urlpatterns = [
     path("rounds/<int:pk>/cancel/", rounds.round_cancel, name="round_cancel"),
     path("rounds/<int:pk>/veto/", rounds.veto_move, name="veto_move"),
     path("vetoes/<int:pk>/second/", rounds.veto_second, name="veto_second"),
+    path("vetoes/<int:pk>/withdraw/", rounds.veto_withdraw, name="veto_withdraw"),
     path("rounds/<int:pk>/ballot/", ballots.ballot, name="ballot"),
     path("rounds/<int:pk>/ballot/review/", ballots.ballot_review, name="ballot_review"),
     path("rounds/<int:pk>/ballot/cast/", ballots.ballot_cast, name="ballot_cast"),
@@ -35,15 +48,17 @@ urlpatterns = [
         name="endorsement_withdraw",
     ),
     path("proposals/<int:pk>/comments/", proposals.comment_add, name="comment_add"),
-    path("comments/<int:pk>/", moderation.comment_detail, name="comment_detail"),
+    path("proposals/<int:pk>/mute/", proposals.thread_mute, name="thread_mute"),
     path("comments/<int:pk>/remove/", moderation.comment_remove, name="comment_remove"),
-    path("comments/<int:pk>/report/", moderation.comment_report, name="comment_report"),
-    path("comments/<int:pk>/answer/", moderation.comment_answer, name="comment_answer"),
+    *moderated("comment", ""),
+    *moderated("proposal", "moderation/"),
+    *moderated("slate", "moderation/"),
     path("moderation/", moderation.moderation_queue, name="moderation_queue"),
     path("moderation/policy/", moderation.moderation_policy, name="moderation_policy"),
     path("moderation/log.csv", moderation.moderation_log, name="moderation_log"),
     path("rounds/feed/", open_data.RoundFeed(), name="feed"),
     path("rounds/<int:pk>/chain.jsonl", open_data.round_chain, name="round_chain"),
     path("rounds/<int:pk>/round.zip", open_data.round_export, name="round_export"),
+    path("candidates/<int:pk>/", ballots.candidate_detail, name="candidate_detail"),
     path("receipts/", ballots.receipt_check, name="receipt_check"),
 ]

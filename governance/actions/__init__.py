@@ -4,9 +4,10 @@ from governance.actions.box import ballot_cast, receipt_mail
 from governance.actions.comments import (
     comment_add,
     comment_remove,
-    comment_report,
-    report_answer,
+    thread_mute,
 )
+from governance.actions.counting import losers_explain
+from governance.actions.moderation import report_answer, report_make
 from governance.actions.priorities import priorities_merge, priority_vote
 from governance.actions.proposals import (
     endorse,
@@ -23,16 +24,16 @@ from governance.actions.rounds import (
     round_open,
     round_schedule,
 )
-from governance.actions.settling import round_ratify, veto_move, veto_second
+from governance.actions.settling import round_ratify, veto_move, veto_second, veto_withdraw
 from governance.actions.slates import slate_publish, slate_take_back
 
 __all__ = [
     "ballot_cast",
     "comment_add",
     "comment_remove",
-    "comment_report",
     "endorse",
     "endorsement_withdraw",
+    "losers_explain",
     "priorities_merge",
     "priority_vote",
     "proposal_edit",
@@ -41,6 +42,7 @@ __all__ = [
     "receipt_mail",
     "reconcile",
     "report_answer",
+    "report_make",
     "round_advance",
     "round_cancel",
     "round_change",
@@ -49,6 +51,8 @@ __all__ = [
     "round_schedule",
     "slate_publish",
     "slate_take_back",
+    "thread_mute",
     "veto_move",
     "veto_second",
+    "veto_withdraw",
 ]

@@ -3,6 +3,7 @@
 import secrets
 import uuid
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -15,6 +16,8 @@ from mosaic_site.errors import Refused
 from mosaic_site.members.models import User
 
 ANSWERS = ("yes", "no", "abstain")
+BATCH = Round.ADVISORY_BELOW
+"""So many casts at least are shown together while voting is open."""
 
 
 def box_append(*, round_: Round, kind: str, payload: Mapping[str, Any]) -> BoxEntry:
@@ -38,6 +41,25 @@ def _append(head: BoxHead, kind: str, payload: Mapping[str, Any]) -> BoxEntry:
     )
     BoxHead.objects.filter(pk=head.pk).update(length=head.length + 1, hash=entry.hash)
     return entry
+
+
+def box_show(*, round_: Round, now: datetime) -> bool:
+    """At each full hour, show what was cast since the last batch, if that is a batch again.
+
+    By the clock, and not with the tenth cast: whose that was would be plain to who watches. What
+    came together is only known to be of these hours. Returns whether it was time to look.
+    """
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    waiting = BoxHead.objects.filter(round=round_, batched=True).exclude(looked_at__gte=hour)
+    head = waiting.select_for_update().first()  # whoever has cast has committed
+    if head is None:
+        return False
+    if head.length - head.shown_length >= BATCH:
+        head.shown_length, head.shown_hash = head.length, head.hash
+        head.shown_voters = round_.electors.filter(voted=True).count()
+    head.looked_at = hour
+    head.save(update_fields=["shown_length", "shown_hash", "shown_voters", "looked_at"])
+    return True
 
 
 def ballot_cast(

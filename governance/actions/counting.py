@@ -110,10 +110,15 @@ def count(*, round_: Round, without: Sequence[Mapping[str, Any]]) -> Decision:
             questions.append(
                 {"id": str(question.pk), "result": result, "recount": recount(election)}
             )
+        result = tally.count(experts)
+        more = {one["id"]: one["more_supporters_needed"] for one in result["losers"]}
+        at_once = tally.asks_at_once(tally.Election.from_dict(experts))
         decision = Decision.objects.create(
             round=round_,
             number=number,
-            result=tally.count(experts),
+            result=result,
+            more_supporters=more if at_once else {},
+            to_ask=[] if at_once else list(more),
             recount=recount(experts),
             questions=questions,
             without=[dict(one) for one in without],
@@ -131,6 +136,27 @@ def count(*, round_: Round, without: Sequence[Mapping[str, Any]]) -> Decision:
             },
         )
     return decision
+
+
+def losers_explain() -> None:
+    """Find how many more supporters would have carried one more loser of a large election.
+
+    The election is counted several times for it, with nothing locked.
+    """
+    decision = Decision.objects.unexplained().select_related("round").first()
+    if decision is None:
+        return
+    loser = decision.to_ask[0]
+    without = [str(one["candidate"]) for one in decision.without]
+    ballots = list(decision.round.ballots.order_by("receipt"))
+    election = tally.Election.from_dict(expert_election(decision.round, ballots, without))
+    more = tally.more_supporters(election, decision.result, loser)
+    with transaction.atomic():
+        decision = Decision.objects.select_for_update().get(pk=decision.pk)
+        if loser in decision.to_ask:
+            decision.to_ask.remove(loser)
+            decision.more_supporters[loser] = more
+            decision.save(update_fields=["to_ask", "more_supporters"])
 
 
 def expert_election(round_: Round, ballots: Sequence[Ballot], without: Sequence[str]) -> Canonical:

@@ -3,9 +3,11 @@
 import uuid
 from fractions import Fraction
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from contributions.models import Expert
+from governance.actions.limits import require_pause
 from governance.models import Candidate, Proposal, ProposalVersion, Round
 from governance.models.proposal import PROPOSAL_LIFECYCLE
 from mosaic_site import live
@@ -81,6 +83,7 @@ def proposal_make(
             )
             if not created:
                 return proposal
+            _require_pause(author)
             ProposalVersion.objects.create(proposal=proposal, number=1, title=title, text=text)
             record(
                 actor=author,
@@ -107,6 +110,7 @@ def proposal_edit(*, author: User, proposal: Proposal, title: str, text: str) ->
         if proposal.author_id != author.pk:
             raise Refused("Only its author can change a proposal.")
         _require_open(proposal, "changed")
+        _require_pause(author)
         version = ProposalVersion.objects.create(
             proposal=proposal, number=before.number + 1, title=title, text=text
         )
@@ -168,6 +172,8 @@ def endorse(*, member: User, proposal: Proposal, version: int) -> None:
         if proposal.kind == Proposal.Kind.ADMIT:
             raise Refused("An eligible expert stands in the next round without endorsements.")
         _require_open(proposal, "endorsed")
+        if proposal.removed_at is not None:
+            raise Refused("A steward hid this proposal, so nobody can endorse it now.")
         if proposal.latest.number != version:
             raise Refused(
                 "It changed while you were reading, so it is not endorsed yet: read it again."
@@ -195,6 +201,17 @@ def _typed(title: str, text: str) -> tuple[str, str]:
     if not title:
         raise Refused("Give the proposal a title.")
     return title, text
+
+
+def _require_pause(author: User) -> None:
+    """Changes count too: each tells those who endorsed it. What the site proposes does not."""
+    theirs = ProposalVersion.objects.filter(proposal__author=author)
+    require_pause(
+        author,
+        theirs.exclude(proposal__kind=Proposal.Kind.ADMIT, number=1),
+        most=settings.MOSAIC_PROPOSALS_AN_HOUR,
+        things="proposals and changes",
+    )
 
 
 def _require_open(proposal: Proposal, verb: str) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from contributions.models import Expert
 from governance import ballot_box
-from governance.actions.box import box_append
+from governance.actions.box import box_append, box_show
 from governance.actions.counting import (
     questions_reopen,
     round_close,
@@ -17,7 +17,7 @@ from governance.actions.counting import (
     tell_electors,
 )
 from governance.actions.proposals import proposals_for_eligible
-from governance.models import BoxEntry, Candidate, Elector, Proposal, Question, Round
+from governance.models import BoxEntry, BoxHead, Candidate, Elector, Proposal, Question, Round
 from governance.models.proposal import PROPOSAL_LIFECYCLE
 from governance.models.round import ROUND_LIFECYCLE
 from mosaic_site import live
@@ -205,6 +205,8 @@ def _step(round_: Round) -> bool:
             )
         case Round.Status.OPEN if now >= round_.closes_at:
             round_close(round_=round_)
+        case Round.Status.OPEN if box_show(round_=round_, now=now):
+            pass
         case Round.Status.OPEN if _should_remind(round_, now):
             round_.reminded_at = now
             round_.save(update_fields=["reminded_at"])
@@ -301,6 +303,10 @@ def _freeze(round_: Round) -> None:
         "closes_at": round_.closes_at.isoformat(),
     }
     entry = box_append(round_=round_, kind=BoxEntry.Kind.SETUP, payload=setup)
+    # With fewer electors no ballot is ever published, so that there is nothing to find out.
+    BoxHead.objects.filter(round=round_).update(
+        batched=len(electors) >= Round.ADVISORY_BELOW, shown_length=1, shown_hash=entry.hash
+    )
     record(
         actor=None,
         action="round.frozen",

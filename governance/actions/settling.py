@@ -15,6 +15,7 @@ from mosaic_site import live
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
+from mosaic_site.notices.actions import notify
 
 
 def _provisional(pk: int) -> tuple[Round, Decision]:
@@ -42,7 +43,8 @@ def _finish(round_: Round, target: Round.Status, *, steward: User, reason: str) 
 def round_ratify(*, steward: User, round_: Round, reason: str = "") -> Round:
     """Accept a provisional result: the workers compose a release of its winners.
 
-    Refused while it can be contested, and where the two counts differ.
+    Refused while it can be contested, while a veto waits for a second steward, and where the two
+    counts differ.
     """
     with transaction.atomic():
         again = Round.objects.get(pk=round_.pk)
@@ -53,6 +55,13 @@ def round_ratify(*, steward: User, round_: Round, reason: str = "") -> Round:
             raise Refused(
                 "The result can still be contested, until "
                 f"{round_.contest_ends_at:%d %b %Y, %H:%M} UTC. Ratify it after that."
+            )
+        veto = round_.vetoes.waiting().last()
+        if veto is not None:
+            raise Refused(
+                f"A veto by {veto.moved_by.display_name} waits for a second steward. The result "
+                "can be ratified once it is withdrawn, or lapses on "
+                f"{veto.lapses_at:%d %b %Y, %H:%M} UTC."
             )
         if not decision.both_agree:
             raise Refused(
@@ -96,7 +105,8 @@ def veto_move(
 ) -> Veto:
     """Ask to count again without an expert, or (no candidate) to annul the whole round.
 
-    It takes effect when another steward joins.
+    It takes effect when another steward joins; until then it holds up the ratifying, for
+    `Veto.LASTS` at most. Each steward can move one a count, so nobody alone blocks for longer.
     """
     if not reason.strip():
         raise Refused("A veto needs a public reason.")
@@ -110,8 +120,13 @@ def veto_move(
         round_, decision = _provisional(round_.pk)
         if candidate is not None and candidate.pk not in decision.winner_ids:
             raise Refused(f"{candidate} is not among the winners, so there is nothing to veto.")
-        if Veto.objects.filter(round=round_, candidate=candidate, seconded_at=None).exists():
+        if round_.vetoes.waiting().filter(candidate=candidate).exists():
             raise Refused("This veto is moved already; it waits for a second steward.")
+        if round_.vetoes.filter(moved_by=steward, moved_at__gte=decision.created_at).exists():
+            raise Refused(
+                "You moved a veto against this count before. A steward moves one a count: another "
+                "steward can move the next."
+            )
         veto = Veto.objects.create(
             round=round_,
             candidate=candidate,
@@ -127,9 +142,42 @@ def veto_move(
             reason=reason,
             data={"candidate": candidate.pk if candidate else None, "ground": ground},
         )
+        stewards = User.objects.filter(is_active=True, role=User.Role.STEWARD)
+        notify(
+            members=set(stewards.values_list("pk", flat=True)) - {steward.pk},
+            kind="veto.moved",
+            text=f"A veto against the result of “{round_}” waits for a second steward.",
+            url=round_.get_absolute_url(),
+            key=f"veto.{veto.pk}.moved",
+        )
         live.announce(f"round.{round_.pk}")
         live.announce("desk")
     return veto
+
+
+def veto_withdraw(*, steward: User, veto: Veto) -> Veto:
+    """Take one's own veto back while it waits. A second click finds it withdrawn."""
+    with transaction.atomic():
+        round_, _ = _provisional(veto.round_id)
+        veto = Veto.objects.select_for_update().get(pk=veto.pk)
+        if veto.withdrawn_at is not None:
+            return veto
+        _require_waiting(veto)
+        veto.withdrawn_at = timezone.now()
+        veto.save(update_fields=["withdrawn_at"])
+        record(
+            actor=steward,
+            action="veto.withdrawn",
+            subject=round_,
+            data={"candidate": veto.candidate_id, "ground": veto.ground},
+        )
+        live.announce(f"round.{round_.pk}")
+    return veto
+
+
+def _require_waiting(veto: Veto) -> None:
+    if not veto.is_waiting:
+        raise Refused("This veto waits no longer: it was joined or withdrawn, or it has lapsed.")
 
 
 def veto_second(*, steward: User, veto: Veto) -> Veto:
@@ -141,6 +189,7 @@ def veto_second(*, steward: User, veto: Veto) -> Veto:
             return veto
         if veto.moved_by_id == steward.pk:
             raise Refused("A veto needs two stewards: somebody else must join yours.")
+        _require_waiting(veto)
         veto.seconded_by, veto.seconded_at = steward, timezone.now()
         veto.save(update_fields=["seconded_by", "seconded_at"])
         record(

@@ -53,6 +53,8 @@ def slate_take_back(*, author: User, slate: Slate) -> None:
     """Recommend nothing any more. Ballots that began with it stay as they are."""
     with transaction.atomic():
         _require_time(slate.round)
+        if slate.removed_at is not None:
+            raise Refused("A steward hid this slate. It stays where it is; ask for another look.")
         _record(slate, "slate.taken_back")
         slate.delete()
 

@@ -1,15 +1,19 @@
 from governance.models.ballot import Ballot, BoxEntry, BoxHead
 from governance.models.decision import Decision, Veto
+from governance.models.moderation import Report
 from governance.models.proposal import (
     Comment,
-    CommentReport,
     Endorsement,
     Proposal,
     ProposalVersion,
+    ThreadMute,
 )
 from governance.models.round import Candidate, Elector, Question, Round
 from governance.models.slate import Slate
 from governance.models.support import PriorityVote
+
+Thing = Comment | Proposal | Slate
+"""What can be reported."""
 
 __all__ = [
     "Ballot",
@@ -17,7 +21,6 @@ __all__ = [
     "BoxHead",
     "Candidate",
     "Comment",
-    "CommentReport",
     "Decision",
     "Elector",
     "Endorsement",
@@ -25,7 +28,10 @@ __all__ = [
     "Proposal",
     "ProposalVersion",
     "Question",
+    "Report",
     "Round",
     "Slate",
+    "Thing",
+    "ThreadMute",
     "Veto",
 ]

@@ -15,13 +15,35 @@ class BoxHead(models.Model):
     # How many entries the chain has, and the hash of the last.
     length = models.PositiveIntegerField(default=0)
     hash = models.CharField(max_length=64)
+    # Whether an open round shows its chain and its turnout in batches: where ballots may come to be
+    # published, so that nobody who watches can tell from the minute of a vote which is whose.
+    batched = models.BooleanField(default=False)
+    # The chain and the turnout as they were at the end of the last batch, and the full hour at
+    # which that was last looked at.
+    shown_length = models.PositiveIntegerField(default=0)
+    shown_hash = models.CharField(max_length=64, blank=True)
+    shown_voters = models.PositiveIntegerField(default=0)
+    looked_at = models.DateTimeField(null=True)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether what was cast since the last batch is not shown yet."""
+        return self.batched and self.round.status == Round.Status.OPEN
+
+    @property
+    def public_length(self) -> int:
+        return self.shown_length if self.is_held_back else self.length
+
+    @property
+    def public_hash(self) -> str:
+        return self.shown_hash if self.is_held_back else self.hash
 
     def __str__(self) -> str:
         return f"{self.length}:{self.hash[:12]}"
 
 
 class BoxEntry(models.Model):
-    """One link of a round's chain. It is public at once, and says nothing of what was voted.
+    """One link of a round's chain. It is public with its batch, and says nothing of what was voted.
 
     `hash` is `ballot_box.link` over the other fields. The database refuses to change or delete it.
     """

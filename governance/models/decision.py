@@ -1,8 +1,10 @@
 import uuid
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from governance.models.round import Candidate, Round
 
@@ -11,6 +13,10 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
     def ratified(self) -> "DecisionQuerySet":
         """What counts: the last tally of each ratified round."""
         return self.filter(stands=True, round__status=Round.Status.RATIFIED)
+
+    def unexplained(self) -> "DecisionQuerySet":
+        """Those that stand, and do not say yet what every loser lacked. The oldest first."""
+        return self.filter(stands=True).exclude(to_ask=[]).order_by("pk")
 
 
 class Decision(models.Model):
@@ -34,6 +40,10 @@ class Decision(models.Model):
     # [{"group", "voters", "served"}] for declared groups of at least `GROUP_AT_LEAST` voters:
     # how many of them approved of at least one winner. Counted while the round has its key.
     groups = models.JSONField(default=list)
+    # How many more supporters would have carried each loser, by its id; null: none were found. In a
+    # large election these are found one by one after the count: `to_ask` are those left.
+    more_supporters = models.JSONField(default=dict)
+    to_ask = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
     GROUP_AT_LEAST = 5
@@ -73,11 +83,23 @@ class Decision(models.Model):
         return [int(one["id"]) for one in self.questions if one["recount"] == ["yes"]]
 
 
+class VetoQuerySet(models.QuerySet["Veto"]):
+    def waiting(self) -> "VetoQuerySet":
+        """Those that a second steward can still join: they hold up the ratifying."""
+        return self.filter(
+            seconded_at=None, withdrawn_at=None, moved_at__gt=timezone.now() - Veto.LASTS
+        )
+
+
 class Veto(models.Model):
     """A steward's motion to count a round again without an expert, or to annul it altogether.
 
-    It takes effect when a second steward joins it. Only on a ground of the closed list.
+    It takes effect when a second steward joins it. Only on a ground of the closed list. Until it is
+    joined, withdrawn or has lapsed the result cannot be ratified.
     """
+
+    LASTS = timedelta(days=3)
+    """How long one steward's word alone holds up the ratifying."""
 
     class Ground(models.TextChoices):
         LAW = "law", "it would break a law"
@@ -100,7 +122,10 @@ class Veto(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
     seconded_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
     once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+
+    objects = VetoQuerySet.as_manager()
 
     class Meta:
         ordering = ["moved_at", "id"]
@@ -120,3 +145,12 @@ class Veto(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("governance:round_detail", args=[self.round_id])
+
+    @property
+    def lapses_at(self) -> datetime:
+        return self.moved_at + self.LASTS
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a second steward can still join."""
+        return not (self.seconded_at or self.withdrawn_at) and timezone.now() < self.lapses_at

@@ -7,6 +7,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from contributions.models import Expert
+from governance.models.moderation import Moderated
 from mosaic_site.lifecycle import Lifecycle
 
 PROPOSAL_LIFECYCLE = Lifecycle(
@@ -22,7 +23,7 @@ PROPOSAL_LIFECYCLE = Lifecycle(
 
 class ProposalQuerySet(models.QuerySet["Proposal"]):
     def with_people(self) -> "ProposalQuerySet":
-        return self.select_related("author", "expert__owner")
+        return self.select_related("author", "removed_by", "expert__owner")
 
     def with_counts(self) -> "ProposalQuerySet":
         """Adds `endorsement_count`, `comment_count`: of comments that were not removed."""
@@ -36,10 +37,10 @@ class ProposalQuerySet(models.QuerySet["Proposal"]):
         return self.exclude(kind=Proposal.Kind.ADMIT)
 
     def ready(self) -> "ProposalQuerySet":
-        """Questions with enough endorsements to stand in the next round."""
+        """Questions with enough endorsements to stand in the next round; hidden ones do not."""
         return (
             self.questions()
-            .filter(status=Proposal.Status.OPEN)
+            .filter(status=Proposal.Status.OPEN, removed_at=None)
             .alias(behind_it=_count(Endorsement.objects.all()))
             .filter(behind_it__gte=settings.MOSAIC_ENDORSEMENTS)
         )
@@ -57,12 +58,15 @@ def _count(rows: "models.QuerySet[Endorsement] | models.QuerySet[Comment]") -> C
     return Coalesce(models.Subquery(counted), 0)
 
 
-class Proposal(models.Model):
+class Proposal(Moderated):
     """What a round is to decide: admit an expert, retire one, or answer a yes/no question.
 
     Every eligible expert has a proposal to admit it, and stands in the next round without further
-    ado; the others stand once enough members endorse them.
+    ado; the others stand once enough members endorse them. One that is hidden stands in no further
+    round unless an expert brings it there; on a ballot that is fixed already its title stays.
     """
+
+    noun = "proposal"
 
     class Kind(models.TextChoices):
         ADMIT = "admit", "admit an expert"
@@ -111,7 +115,7 @@ class Proposal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.latest.title
+        return f"Hidden proposal {self.pk}" if self.removed_at else self.latest.title
 
     def get_absolute_url(self) -> str:
         return reverse("governance:proposal_detail", args=[self.pk])
@@ -120,6 +124,14 @@ class Proposal(models.Model):
     def latest(self) -> "ProposalVersion":
         """What it says now. Reads what is prefetched; a proposal is made with its first version."""
         return self.versions.all()[0]
+
+    @property
+    def about(self) -> str:
+        return f"proposal “{self}”"
+
+    @property
+    def said(self) -> str:
+        return f"{self.latest.title}\n\n{self.latest.text}"
 
     @property
     def is_discussed(self) -> bool:
@@ -168,11 +180,10 @@ class Endorsement(models.Model):
         return f"{self.member} for {self.proposal}"
 
 
-class Comment(models.Model):
-    """One contribution to the discussion of a proposal. Plain text.
+class Comment(Moderated):
+    """One contribution to the discussion of a proposal. Plain text."""
 
-    A removed comment keeps its place and its author, and shows why; its text is shown no more.
-    """
+    noun = "comment"
 
     proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="comments")
     author = models.ForeignKey(
@@ -180,11 +191,6 @@ class Comment(models.Model):
     )
     text = models.TextField(max_length=4000)
     created_at = models.DateTimeField(auto_now_add=True)
-    removed_at = models.DateTimeField(null=True, blank=True)
-    removed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
-    )
-    removal_reason = models.TextField(blank=True, max_length=2000)
     once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
 
     class Meta:
@@ -194,32 +200,27 @@ class Comment(models.Model):
         return f"comment {self.pk}"
 
     def get_absolute_url(self) -> str:
-        return reverse("governance:comment_detail", args=[self.pk])
+        return self.moderation_url
+
+    @property
+    def about(self) -> str:
+        return f"comment on “{self.proposal}”"
+
+    @property
+    def said(self) -> str:
+        return self.text
 
 
-class CommentReport(models.Model):
-    """A member's word that a comment breaks the rules; it waits for a steward until answered."""
+class ThreadMute(models.Model):
+    """A member's wish to hear no more of a proposal's discussion."""
 
-    comment = models.ForeignKey(Comment, on_delete=models.CASCADE, related_name="reports")
+    proposal = models.ForeignKey(Proposal, on_delete=models.CASCADE, related_name="mutes")
     member = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    reason = models.TextField(max_length=2000)
-    created_at = models.DateTimeField(auto_now_add=True)
-    # "removed" or "kept", with the steward's public reason.
-    answer = models.CharField(max_length=10, blank=True)
-    answer_reason = models.TextField(blank=True, max_length=2000)
-    answered_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
-    )
-    answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        ordering = ["created_at", "id"]
         constraints = [
-            models.UniqueConstraint(fields=["comment", "member"], name="report_once"),
-            models.CheckConstraint(
-                condition=models.Q(answer__in=["", "removed", "kept"]), name="report_answer_known"
-            ),
+            models.UniqueConstraint(fields=["proposal", "member"], name="thread_mute_once")
         ]
 
     def __str__(self) -> str:
-        return f"report {self.pk}"
+        return f"{self.member} on {self.proposal}"

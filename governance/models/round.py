@@ -48,10 +48,17 @@ class RoundQuerySet(models.QuerySet["Round"]):
         return self.exclude(status__in=(*Round.TO_COME, Round.Status.OPEN))
 
     def with_counts(self) -> "RoundQuerySet":
-        """Adds `candidate_count`, `ballot_count`, `elector_count`."""
+        """Adds `candidate_count`, `ballot_count`, `elector_count`.
+
+        While voting is open `ballot_count` is as of the last batch, if the box has batches.
+        """
+        held_back = models.Q(status=Round.Status.OPEN, box__batched=True)
         return self.annotate(
             candidate_count=_count(Candidate.objects.all()),
-            ballot_count=_count(Elector.objects.filter(voted=True)),
+            ballot_count=models.Case(
+                models.When(held_back, then=models.F("box__shown_voters")),
+                default=_count(Elector.objects.filter(voted=True)),
+            ),
             elector_count=_count(Elector.objects.all()),
         )
 

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
+from governance.models.moderation import Moderated
 from governance.models.round import Candidate, Round
 
 
@@ -17,8 +18,10 @@ class SlateQuerySet(models.QuerySet["Slate"]):
         )
 
 
-class Slate(models.Model):
+class Slate(Moderated):
     """A ballot that a member recommends in public. Others start from it; it casts nothing."""
+
+    noun = "slate"
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="slates")
     author = models.ForeignKey(
@@ -41,7 +44,15 @@ class Slate(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title
+        return f"Hidden slate {self.pk}" if self.removed_at else self.title
 
     def get_absolute_url(self) -> str:
         return reverse("governance:slate_detail", args=[self.pk])
+
+    @property
+    def about(self) -> str:
+        return f"recommended ballot “{self}”"
+
+    @property
+    def said(self) -> str:
+        return f"{self.title}\n\n{self.why}"

@@ -17,7 +17,13 @@ from governance.tally.greedy import utilitarian
 from governance.tally.needed import supporters_needed
 from governance.tally.phragmen import waiting_list
 from governance.tally.result import Loser, Lot, Result, Winner
-from governance.tally.rules import equal_shares, greedy, phragmen
+from governance.tally.rules import (
+    asks_at_once,
+    equal_shares,
+    greedy,
+    more_supporters,
+    phragmen,
+)
 from governance.tally.yes_no import Answer, Question, yes_no
 
 __all__ = [
@@ -30,12 +36,14 @@ __all__ = [
     "Question",
     "Result",
     "Winner",
+    "asks_at_once",
     "count",
     "election_from_dict",
     "election_from_json",
     "election_to_json",
     "equal_shares",
     "greedy",
+    "more_supporters",
     "phragmen",
     "read",
     "supporters_needed",

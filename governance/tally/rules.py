@@ -7,17 +7,38 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import lcm
+from typing import Any
 
 from governance.tally.decide import Outcome, decide
 from governance.tally.election import Candidate, Election
 from governance.tally.greedy import Fill, fill, utilitarian
-from governance.tally.needed import supporters_needed
+from governance.tally.needed import guess, supporters_needed
 from governance.tally.phragmen import queue, waiting_list
 from governance.tally.result import Loser, Lot, Reason, Result, Winner
 
-# The question 'how many more supporters?' repeats the election several times for every loser; in
-# elections with more candidates x candidates x ballots than this it stays unanswered.
 _ASK_UP_TO = 150_000
+
+
+def asks_at_once(election: Election) -> bool:
+    """Whether a result says how many more supporters each loser needs.
+
+    That repeats the election several times for each. Where it would take more than moments
+    (candidates x candidates x ballots) it is left to be asked later, with `more_supporters`.
+    """
+    return len(election.candidates) ** 2 * len(election.ballots) <= _ASK_UP_TO
+
+
+def more_supporters(election: Election, result: Mapping[str, Any], loser_id: str) -> int | None:
+    """With how many further supporters a loser of `result`, the count of `election`, wins.
+
+    None: with none up to as many as voted, or it costs more than the budget.
+    """
+    loser = next(one for one in election.candidates if one.id == loser_id)
+    if loser.cost > election.budget:
+        return None
+    missing = next(Fraction(one["missing"]) for one in result["losers"] if one["id"] == loser_id)
+    near = guess(election.standing, loser, missing, Fraction(result["share"]["final"]))
+    return supporters_needed(election, loser_id, most=max(election.voters, 1), near=near)
 
 
 def equal_shares(election: Election) -> Result:
@@ -156,7 +177,7 @@ def _losers(
         coins = money.numerator * (coin // money.denominator)
         for name in ballot:
             held[name] += coins
-    ask = len(election.candidates) ** 2 * len(election.ballots) <= _ASK_UP_TO
+    ask = asks_at_once(election)
     voters = election.voters
 
     def reason(loser: Candidate) -> Reason:

@@ -17,6 +17,9 @@ from governance.receipts import keep_receipt, kept_receipts
 from mosaic_site.errors import Refused
 from mosaic_site.members.access import member
 
+DETAILED_UP_TO = 40
+"""With more candidates a row of the ballot is short, and fetches its evidence when asked."""
+
 
 def _cost(candidates: list[Candidate], approved: frozenset[int]) -> int:
     return sum(candidate.cost_bytes for candidate in candidates if candidate.pk in approved)
@@ -64,10 +67,21 @@ def ballot(request: HttpRequest, pk: int) -> HttpResponse:
             for candidate in candidates
         ],
         "asked": _asked(questions, answers),
+        "detailed": len(candidates) <= DETAILED_UP_TO,
         "count": len(approved),
         "cost": _cost(candidates, approved),
     }
     return render(request, "governance/ballot_edit.html", context)
+
+
+def candidate_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """The evidence on one candidate; to the ballot page only what its row lacks."""
+    candidate = access.candidate_for_anyone(pk)
+    context = {"candidate": candidate, "expert": candidate.expert}
+    context["evidence"] = candidate.expert.evidence.get("own")
+    part = bool(request.headers.get("HX-Request"))
+    name = "candidate_evidence" if part else "candidate_detail"
+    return render(request, f"governance/{name}.html", context)
 
 
 @never_cache

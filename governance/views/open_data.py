@@ -14,7 +14,7 @@ from governance.models import Round
 
 
 def round_chain(request: HttpRequest, pk: int) -> HttpResponse:
-    """The ballot box as JSON lines, while voting is open too: it tells nothing of the votes."""
+    """The ballot box as JSON lines; while voting is open too, up to the last batch."""
     round_ = access.round_for_anyone(pk)
     if not round_.is_frozen:
         raise Http404("This round has no ballot box yet.")
@@ -50,7 +50,7 @@ class RoundFeed(AnyFeed):
     link = reverse_lazy("governance:round_list")
 
     def items(self) -> Sequence[Round]:
-        return list(access.rounds_for_anyone().select_related("box")[:20])
+        return list(access.rounds_for_anyone()[:20])
 
     def item_title(self, item: Round) -> str:
         return f"{item.title}: {item.get_status_display()}"
@@ -58,10 +58,13 @@ class RoundFeed(AnyFeed):
     def item_description(self, item: Round) -> str:
         if not item.is_frozen:
             return f"Voting opens on {item.opens_at:%d %b %Y, %H:%M} UTC."
-        return f"The ballot box has {item.box.length} entries; its last hash is {item.box.hash}."
+        box = item.box
+        return (
+            f"The ballot box has {box.public_length} entries; its last hash is {box.public_hash}."
+        )
 
     def item_guid(self, item: Round) -> str:
-        end = item.box.hash if item.is_frozen else item.status
+        end = item.box.public_hash if item.is_frozen else item.status
         return f"{item.get_absolute_url()}#{item.status}-{end}"
 
     item_guid_is_permalink = False

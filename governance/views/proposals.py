@@ -38,9 +38,14 @@ TABS = {
 
 
 def proposal_list(request: HttpRequest) -> HttpResponse:
-    show = request.GET.get("show", "")
+    """`?show=` one of the tabs; or all that is, and was, proposed about one `?expert=`."""
+    show, expert = request.GET.get("show", ""), request.GET.get("expert", "")
     show = show if show in TABS else "open"
-    proposals = access.proposals_for_anyone().filter(TABS[show][1])
+    proposals = access.proposals_for_anyone()
+    if expert.isdecimal():
+        show, proposals = "expert", proposals.filter(expert=int(expert))
+    else:
+        proposals = proposals.filter(TABS[show][1])
     context = {
         "page_obj": Paginator(proposals, PROPOSALS_A_PAGE).get_page(request.GET.get("page")),
         "tabs": [(key, name) for key, (name, _) in TABS.items()],
@@ -96,12 +101,13 @@ def _show(
         "asks": asks,
         "threshold": threshold_words(proposal.threshold),
         "needed": settings.MOSAIC_ENDORSEMENTS,
-        "may_endorse": is_open and asks,
+        "may_endorse": is_open and asks and proposal.removed_at is None,
         "endorsed": viewer is not None and asks and access.is_endorsed_by(viewer, proposal),
         "may_edit": is_open and own,
         "may_withdraw": is_open and asks and (own or steward),
         "appearances": access.appearances_of(proposal),
         "page_obj": comments.get_page(request.GET.get("page")),
+        "follows": viewer is not None and access.follows(viewer, proposal),
         "comment_form": comment_form or CommentForm(auto_id="comment_%s"),
         "lines": about(proposal),
     }
@@ -186,6 +192,16 @@ def comment_add(request: HttpRequest, pk: int) -> HttpResponse:
     return _show(request, proposal, form)
 
 
+@require_POST
+@login_required
+def thread_mute(request: HttpRequest, pk: int) -> HttpResponse:
+    proposal, muted = access.proposal_for_anyone(pk), request.POST.get("muted") == "yes"
+    actions.thread_mute(member=member(request), proposal=proposal, muted=muted)
+    will = "are no longer" if muted else "are again"
+    messages.success(request, f"You {will} told when this discussion goes on.")
+    return redirect(f"{proposal.get_absolute_url()}#discussion")
+
+
 @dataclass(frozen=True)
 class Part:
     """A stretch of text that two versions share, or that the later one dropped or added."""
@@ -210,6 +226,8 @@ def compared(before: str, after: str) -> list[Part]:
 def proposal_changes(request: HttpRequest, pk: int) -> HttpResponse:
     """What changed from version `?from=` to version `?to=`: as asked, else the last change."""
     proposal = access.proposal_for_anyone(pk)
+    if proposal.removed_at is not None:
+        return redirect(proposal)
     versions = {version.number: version for version in proposal.versions.all()}
     latest = proposal.latest.number
 

@@ -1,8 +1,10 @@
 """Rounds: the list, planning one, following it, and settling its result."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,7 +15,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from contributions.forms import ReasonForm
 from contributions.models import Expert
 from governance import access, actions
-from governance.explanation import earlier_counts, explain, my_share
+from governance.explanation import Explanation, earlier_counts, explain, my_share
 from governance.forms import (
     MIB,
     CancelForm,
@@ -23,11 +25,14 @@ from governance.forms import (
     VetoForm,
     suggested_budget,
 )
-from governance.models import Candidate, Proposal, Round
+from governance.models import Proposal, Round, Veto
 from governance.receipts import kept_receipts
 from mosaic_site.errors import Refused
 from mosaic_site.members.access import member, steward_required
 from mosaic_site.members.models import User
+
+CANDIDATES_A_PAGE = 25
+REASONS_A_PAGE = 25
 
 
 def round_list(request: HttpRequest) -> HttpResponse:
@@ -102,9 +107,9 @@ def _show(
     viewer = request.user if isinstance(request.user, User) else None
     if round_.takes_changes:
         return _planned(request, round_, viewer, plan_form)
-    candidates = list(access.candidates_for_anyone(round_))
     if not round_.is_over:
-        return _voting(request, round_, candidates, viewer)
+        return _voting(request, round_, viewer)
+    candidates = list(access.candidates_for_anyone(round_))
     if request.headers.get("HX-Request"):  # the page was watching an open round: show the result
         return HttpResponseClientRefresh()
     decision = round_.outcome
@@ -114,11 +119,13 @@ def _show(
         else None
     )
     winners = set(decision.winner_ids) if decision else set()
+    explanation = explain(decision, candidates) if decision else None
     context = {
         "round": round_,
         "candidates": candidates,
         "decision": decision,
-        "explanation": explain(decision, candidates) if decision else None,
+        "explanation": explanation,
+        **_parts(request, explanation),
         "mine": my_share(decision, own, candidates) if decision else None,
         "own": own,
         "has_lost_sight": bool(
@@ -131,6 +138,7 @@ def _show(
         ),
         # The floor above builds it; this one only points there.
         "release": getattr(decision, "release", None),
+        "veto_lasts": Veto.LASTS.total_seconds(),
         "may_settle": (
             round_.status == Round.Status.PROVISIONAL and viewer is not None and viewer.is_steward
         ),
@@ -139,6 +147,22 @@ def _show(
         or VetoForm([one for one in candidates if one.pk in winners], auto_id="veto_%s"),
     }
     return render(request, "governance/round_result.html", context)
+
+
+def _parts(request: HttpRequest, explanation: Explanation | None) -> dict[str, object]:
+    """The lists of a result are read in `parts`: the same stretch of each."""
+    if explanation is None:
+        return {}
+    lists: dict[str, Sequence[object]] = {
+        "joined": explanation.joined,
+        "left_out": explanation.left_out,
+        "draws": explanation.draws,
+    }
+    longest = range(max(len(one) for one in lists.values()))
+    parts = Paginator(longest, REASONS_A_PAGE).get_page(request.GET.get("page"))
+    first = parts.start_index() - 1 if longest else 0
+    shown = {name: one[first : parts.end_index()] for name, one in lists.items()}
+    return {"parts": parts, **shown}
 
 
 def _has_lost_sight(viewer: User, round_: Round) -> bool:
@@ -181,12 +205,11 @@ def _planned(
     return render(request, "governance/round_planned.html", context)
 
 
-def _voting(
-    request: HttpRequest, round_: Round, candidates: list[Candidate], viewer: User | None
-) -> HttpResponse:
+def _voting(request: HttpRequest, round_: Round, viewer: User | None) -> HttpResponse:
+    candidates = list(access.candidates_for_anyone(round_))
     context = {
         "round": round_,
-        "candidates": candidates,
+        "page_obj": Paginator(candidates, CANDIDATES_A_PAGE).get_page(request.GET.get("page")),
         "questions": access.questions_for_anyone(round_),
         "total": sum(candidate.cost_bytes for candidate in candidates),
         "refusal": round_.refusal_for(viewer) if viewer else "",
@@ -272,4 +295,13 @@ def veto_second(request: HttpRequest, pk: int) -> HttpResponse:
     veto = actions.veto_second(steward=member(request), veto=veto)
     done = "counted again without it" if veto.candidate_id else "annulled"
     messages.success(request, f"The veto has two stewards now: the round was {done}.")
+    return redirect(veto.round)
+
+
+@require_POST
+@login_required
+def veto_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    veto = access.veto_moved_by(member(request), pk)
+    actions.veto_withdraw(steward=member(request), veto=veto)
+    messages.success(request, "Your veto is withdrawn. It stays here to be read.")
     return redirect(veto.round)

@@ -136,6 +136,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": TICK,
     },
     "governance": {"task": "governance.tasks.reconcile", "schedule": 2.0, "options": TICK},
+    "explanations": {
+        "task": "governance.tasks.explain",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "notices": {
         "task": "mosaic_site.notices.tasks.reconcile",
         "schedule": 10.0,
@@ -165,6 +170,10 @@ MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 3
 MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
 # Members who must stand behind a question before it is voted on.
 MOSAIC_ENDORSEMENTS = env.int("MOSAIC_ENDORSEMENTS", 2)
+# What a member may send in an hour at most, for the sake of those who read it.
+MOSAIC_COMMENTS_AN_HOUR = env.int("MOSAIC_COMMENTS_AN_HOUR", 20)
+MOSAIC_PROPOSALS_AN_HOUR = env.int("MOSAIC_PROPOSALS_AN_HOUR", 10)  # changes count too
+MOSAIC_REPORTS_AN_HOUR = env.int("MOSAIC_REPORTS_AN_HOUR", 10)
 
 LOGGING = {
     "version": 1,

@@ -26,6 +26,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 MOSAIC_DEMO = True
+# Crowds are made within seconds; the limits are tested with limits of their own.
+MOSAIC_PROPOSALS_AN_HOUR = MOSAIC_REPORTS_AN_HOUR = 1000
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_USE_FINDERS = True
 TEMPLATES[0]["OPTIONS"]["string_if_invalid"] = "!! undefined: %s !!"

@@ -154,5 +154,5 @@ class Crowd(Things):
         for member in self.members:
             decide.endorse(member=member, proposal=proposal, version=self.rows + 1)
             comment = make_comment(member, proposal)
-            decide.comment_report(member=self.owner, comment=comment, reason="Off topic.")
-            decide.comment_report(member=member, comment=self.comment, reason="Off topic.")
+            decide.report_make(member=self.owner, thing=comment, reason="Off topic.")
+            decide.report_make(member=member, thing=self.comment, reason="Off topic.")

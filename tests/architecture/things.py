@@ -10,7 +10,7 @@ from contributions import actions as bring
 from contributions.models import Dataset, DatasetVersion, Expert, Priority
 from contributions.views.downloads import link_for
 from governance import actions as decide
-from governance.models import Comment, Proposal, Round, Slate, Veto
+from governance.models import Candidate, Comment, Proposal, Round, Slate, Veto
 from mosaic_site.members.actions import group_make
 from mosaic_site.members.models import MemberGroup, User
 from mosaic_site.notices.models import Notice
@@ -132,6 +132,17 @@ class Things:
         )
 
     @cached_property
+    def own_veto(self) -> Veto:
+        """Moved by the owner, when that was a steward."""
+        return decide.veto_move(
+            steward=self.owner,
+            round_=self.tallied_round,
+            candidate=None,
+            ground=Veto.Ground.LAW,
+            reason="It is against the law.",
+        )
+
+    @cached_property
     def planned_round(self) -> Round:
         tomorrow = timezone.now() + timedelta(days=1)
         return decide.round_schedule(
@@ -155,6 +166,10 @@ class Things:
         )
 
     @cached_property
+    def candidate(self) -> Candidate:
+        return self.open_round.candidates.all()[0]
+
+    @cached_property
     def proposal(self) -> Proposal:
         return make_proposal(self.owner)
 
@@ -162,7 +177,7 @@ class Things:
     def comment(self) -> Comment:
         """Reported by a third member, so that a steward has something to answer."""
         comment = make_comment(self.owner, self.proposal)
-        decide.comment_report(member=make_user(), comment=comment, reason="Spam: it sells things.")
+        decide.report_make(member=make_user(), thing=comment, reason="Spam: it sells things.")
         return comment
 
     @cached_property

@@ -125,6 +125,16 @@ def close(round_: Round) -> Round:
     return round_
 
 
+def next_hour() -> datetime:
+    return timezone.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+
+def hour_passes() -> None:
+    """The clock of the site looks again at the next full hour: what was cast is shown."""
+    CLOCK.forward_to(next_hour())
+    tasks.reconcile()
+
+
 def decided(round_: Round) -> Decision:
     """What stands of the counts of a round."""
     decision = Round.objects.get(pk=round_.pk).outcome

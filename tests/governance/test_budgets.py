@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from contributions.models import Expert
-from governance import actions
+from governance import actions, tasks
 from governance.models import Ballot, Round
 from mosaic_site.members.models import User
-from tests.architecture.test_budgets import MOST_QUERIES
+from tests.architecture.test_budgets import MOST_BYTES, MOST_QUERIES
 from tests.factories import make_eligible_expert, make_user
-from tests.governance.conftest import close, signed_in
+from tests.governance.conftest import close, decided, signed_in
 from tests.governance.makers import make_proposal
 
 MEMBERS, CANDIDATES, QUESTIONS, VOTERS = 10_000, 300, 10, 40
@@ -76,15 +76,20 @@ def test_ten_thousand_members_and_three_hundred_candidates(town: Round) -> None:
 
     def look(
         what: str, client: Client, url: str, posted: dict[str, list[int]] | None = None
-    ) -> None:
+    ) -> str:
         with CaptureQueriesContext(connection) as queries:
             response = client.post(url, posted) if posted else client.get(url)
         assert response.status_code == 200
-        if len(queries) > MOST_QUERIES:
-            over.append(f"{what}: {len(queries)} queries")
+        size = len(response.content)
+        if len(queries) > MOST_QUERIES or size > MOST_BYTES:
+            over.append(f"{what}: {len(queries)} queries, {size:,} bytes")
+        return response.content.decode()
 
     browser = signed_in(voter)
-    look("ballot", browser, ballot)
+    html = look("ballot", browser, ballot)
+    evidence = reverse("governance:candidate_detail", args=[town.candidates.all()[0].pk])
+    assert html.count('type="checkbox" name="approvals"') == CANDIDATES
+    assert f'<a href="{evidence}" hx-get="{evidence}" target="_blank">' in html
     look("review", browser, review, choice)
     look("ballot again", browser, ballot, choice)
     look("receipt", browser, receipt)
@@ -93,7 +98,16 @@ def test_ten_thousand_members_and_three_hundred_candidates(town: Round) -> None:
     look("rounds", browser, reverse("governance:round_list"))
     look("receipts", Client(), check)
     close(town)
+    decision = decided(town)
+    first, *others = decision.to_ask
+    unexplained = look("result", browser, detail).count("enough is being counted")
+    tasks.explain()
+    decision = decided(town)
+    assert decision.to_ask == others
+    assert list(decision.more_supporters) == [first]
+    assert look("result", browser, detail).count("enough is being counted") == unexplained - 1
     for who in (voter, steward):
         look(f"result, {who}", signed_in(who), detail)
+        look(f"its last part, {who}", signed_in(who), f"{detail}?page=99")
     look("receipts after the close", Client(), check)
     assert not over

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from governance.models import Comment, CommentReport
+from governance.models import Comment, Report
 from mosaic_site.ledger.models import Entry
 from mosaic_site.members.models import User
 from mosaic_site.notices.models import Notice
@@ -79,15 +79,15 @@ def test_a_reported_comment_is_removed_with_a_public_reason(
     html = thread(comment)
     assert RUDE not in html
     assert "Removed by steward, steward. Insult or threat: It does." in html
-    assert RUDE not in page(None, "comment_detail", comment.pk)
-    assert set(CommentReport.objects.values_list("answer", flat=True)) == {"removed"}
+    assert RUDE not in page(None, "comment_moderation", comment.pk)
+    assert set(Report.objects.values_list("answer", flat=True)) == {"removed"}
     told = Notice.objects.filter(kind="comment.answered")
     assert {notice.member for notice in told} == {comment.author, *reporters}
     assert "was removed: It does." in told.get(member=comment.author).text
     (row,) = log()
     assert (row["what"], row["by"], row["ground"]) == ("removed", "steward", "insult")
     assert row["reason"] == "insult or threat: It does."
-    assert row["comment"].endswith(reverse("governance:comment_detail", args=[comment.pk]))
+    assert row["link"].endswith(reverse("governance:comment_moderation", args=[comment.pk]))
 
 
 def test_a_reported_comment_that_breaks_no_rule_stands(steward: User, comment: Comment) -> None:
@@ -105,7 +105,7 @@ def test_a_double_click_reports_and_answers_once(steward: User, comment: Comment
     person = make_user()
     for _ in range(2):
         report(person, comment)
-    assert CommentReport.objects.count() == 1
+    assert Report.objects.count() == 1
     assert Notice.objects.filter(kind="comment.reported", member=steward).count() == 1
     answer(steward, comment, "spam")
     assert "it is as it should be" in answer(steward, comment, "spam")
@@ -117,7 +117,7 @@ def test_a_report_names_a_rule_and_says_what_is_wrong(
     comment: Comment, data: dict[str, str]
 ) -> None:
     assert "This field is required." in said(post(make_user(), "comment_report", comment, **data))
-    assert not CommentReport.objects.exists()
+    assert not Report.objects.exists()
 
 
 def test_only_the_grounds_on_the_list_remove(steward: User, comment: Comment) -> None:
@@ -158,8 +158,8 @@ def test_another_steward_looks_again_and_puts_it_back(steward: User, comment: Co
     answer(steward, comment, "insult")
     contest(comment)
     assert RUDE in page(other, "moderation_queue")
-    assert RUDE in page(other, "comment_detail", comment.pk)
-    assert RUDE not in page(make_user(), "comment_detail", comment.pk)
+    assert RUDE in page(other, "comment_moderation", comment.pk)
+    assert RUDE not in page(make_user(), "comment_moderation", comment.pk)
     assert "another steward judges it" in answer(steward, comment)
 
     answer(other, comment, reason="It was a joke.")
@@ -209,10 +209,10 @@ def test_what_waits_longest_comes_first(steward: User, comment: Comment) -> None
 def test_who_reported_is_for_stewards_only(steward: User, comment: Comment) -> None:
     report(make_user("secretive"), comment)
     for person in (None, comment.author, make_user()):
-        html = page(person, "comment_detail", comment.pk) + thread(comment)
+        html = page(person, "comment_moderation", comment.pk) + thread(comment)
         assert "secretive" not in html
         assert "It insults us." not in html
-    assert "secretive" in page(steward, "comment_detail", comment.pk)
+    assert "secretive" in page(steward, "comment_moderation", comment.pk)
     assert not Entry.objects.filter(actor_name="secretive").exists()
 
 

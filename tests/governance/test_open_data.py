@@ -17,7 +17,7 @@ from django.urls import reverse
 from governance import triggers
 from governance.models import Ballot, BoxEntry, BoxHead, Decision, Elector, Round
 from tests.factories import make_user
-from tests.governance.conftest import MIB, Community, cast, close, decided, page
+from tests.governance.conftest import MIB, Community, cast, close, decided, hour_passes, page
 
 MakeCommunity = Callable[..., Community]
 VOTERS = 12
@@ -127,6 +127,7 @@ def test_before_the_close_there_is_the_chain_alone(large: Round) -> None:
     export = reverse("governance:round_export", args=[large.pk])
     assert Client().get(export).status_code == 404
     assert export not in page(None, "round_detail", large.pk)
+    hour_passes()
     lines = [json.loads(line) for line in download("round_chain", large).splitlines()]
     assert [line["kind"] for line in lines] == ["setup"] + ["cast"] * (VOTERS + 1)
     close(large)
@@ -149,6 +150,7 @@ def test_the_audit_says_what_holds_and_that_an_earlier_chain_does(
     large: Round, tmp_path: Path
 ) -> None:
     earlier = tmp_path / "earlier.jsonl"
+    hour_passes()
     earlier.write_bytes(download("round_chain", large))
     close(large)
     lines = audit(large, earlier)

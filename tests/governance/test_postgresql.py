@@ -14,7 +14,9 @@ HERE = Path(__file__).parent
 
 @pytest.mark.slow
 def test_the_ballot_box_holds_on_postgresql_too() -> None:
-    files = [str(HERE / name) for name in ("test_ballot_box.py", "test_voting.py")]
+    files = [
+        str(HERE / name) for name in ("test_ballot_box.py", "test_batches.py", "test_voting.py")
+    ]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     with postgresql() as there:
         ran = subprocess.run(

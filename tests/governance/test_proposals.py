@@ -260,7 +260,7 @@ def test_twenty_comments_an_hour_are_enough(community: Community) -> None:
         make_comment(author, proposal, text=f"Comment {number}")
     late = {"text": "One more thing", "once": uuid.uuid4()}
     html = said(post(author, "comment_add", proposal, **late))
-    assert "You wrote 20 comments in an hour, which is the most. You can go on in" in html
+    assert "You sent 20 comments in an hour, which is the most. You can go on in" in html
     assert "One more thing</textarea>" in html
     assert proposal.comments.count() == 20
     make_comment(community.members[1], proposal)

@@ -12,6 +12,7 @@ from governance import actions
 from governance.models import Decision, Proposal, Round, Veto
 from mosaic_site.ledger.models import Entry
 from mosaic_site.members.models import User
+from mosaic_site.notices.models import Notice
 from tests.factories import make_user
 from tests.governance.conftest import (
     CLOCK,
@@ -129,6 +130,50 @@ def test_one_steward_alone_changes_nothing(community: Community) -> None:
     assert "This veto is moved already" in again
     assert round_.decisions.count() == 1
     assert Veto.objects.get().seconded_by is None
+
+
+def test_an_open_veto_holds_up_the_ratifying_until_it_lapses(community: Community) -> None:
+    round_, other = counted(community), make_user("other", steward=True)
+    move(community.steward, round_, *standing(round_, community.experts[0]))
+    veto = Veto.objects.get()
+    assert Notice.objects.get(kind="veto.moved").member == other
+    assert "until then the result cannot be ratified" in page(None, "round_detail", round_.pk)
+    for moment in (veto.moved_at, veto.lapses_at - SECOND):
+        CLOCK.forward_to(moment)
+        assert "A veto by steward waits for a second steward" in ratify(community, round_)
+    CLOCK.forward_to(veto.lapses_at)
+    assert "this veto waits no longer" in join(other, round_).lower()
+    assert "No second steward joined" in page(None, "round_detail", round_.pk)
+    assert "You moved a veto against this count before" in move(community.steward, round_, None)
+    assert "Ratified by steward" in ratify(community, round_)
+    assert round_.decisions.count() == 1
+
+
+def test_a_veto_can_be_withdrawn_by_who_moved_it(community: Community) -> None:
+    round_, other = counted(community), make_user("other", steward=True)
+    html = move(community.steward, round_, *standing(round_, community.experts[0]))
+    assert "Withdraw my veto" in html
+    assert "Withdraw my veto" not in page(other, "round_detail", round_.pk)
+    veto = Veto.objects.get()
+    url = reverse("governance:veto_withdraw", args=[veto.pk])
+    assert signed_in(other).post(url).status_code == 404
+    for _ in range(2):
+        html = post(community.steward, "veto_withdraw", veto.pk, round_, {})
+    assert "Withdrawn on" in html
+    assert Entry.objects.filter(action="veto.withdrawn").count() == 1
+    assert "This veto waits no longer" in join(other, round_)
+    assert "You moved a veto against this count before" in move(community.steward, round_, None)
+    assert "Ratified by steward" in ratify(community, round_)
+
+
+def test_another_steward_can_move_what_lapsed_and_it_holds_again(community: Community) -> None:
+    round_, other = counted(community), make_user("other", steward=True)
+    candidate = standing(round_, community.experts[0])
+    move(community.steward, round_, *candidate)
+    CLOCK.forward_to(Veto.objects.get().lapses_at)
+    move(other, round_, *candidate)
+    assert "A veto by other waits" in ratify(community, round_)
+    assert "counted again without it" in join(community.steward, round_)
     assert "Ratified by steward" in ratify(community, round_)
 
 
@@ -210,6 +255,7 @@ def test_a_settled_round_is_not_contested(community: Community) -> None:
     veto = actions.veto_move(
         steward=community.steward, round_=round_, candidate=None, ground="law", reason=REASON
     )
+    CLOCK.forward_to(veto.lapses_at)
     ratify(community, round_)
     assert "only a provisional result can be settled" in join(other, round_)
     veto.refresh_from_db()

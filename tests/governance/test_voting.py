@@ -281,3 +281,18 @@ def test_names_are_escaped(community: Community) -> None:
     for html in (page(None, "round_list"), page(None, "round_detail", round_.pk)):
         assert "<b>Spring</b>" not in html
         assert escape("<b>Spring</b>") in html
+
+
+def test_the_evidence_on_a_candidate_has_a_page_and_comes_into_the_ballot(
+    community: Community,
+) -> None:
+    round_, expert = community.open_round(), community.experts[0]
+    url = reverse("governance:candidate_detail", args=standing(round_, expert))
+    whole = Client().get(url).content.decode()
+    part = Client().get(url, headers={"HX-Request": "true"}).content.decode()
+    for html in (whole, part):
+        assert expert.purpose in html
+        assert "the base alone" in html
+        assert f'href="{expert.get_absolute_url()}"' in html
+    assert f'<a href="{round_.get_absolute_url()}">Spring</a>' in whole
+    assert "<html" not in part

@@ -18,10 +18,12 @@ def desk(request: HttpRequest) -> HttpResponse:
     active = Job.objects.active().select_related("expert__owner", "release").order_by("id")
     jobs = list(active)
     beats = [job.heartbeat_at for job in jobs if job.heartbeat_at is not None]
+    unsettled = Round.objects.filter(status__in=[Round.Status.OPEN, Round.Status.PROVISIONAL])
+    rounds = list(unsettled.with_counts())
     context = {
         "experts": Expert.objects.waiting().with_people().prefetch_related("versions__dataset"),
-        "open_round": Round.objects.filter(status=Round.Status.OPEN).first(),
-        "rounds": Round.objects.filter(status=Round.Status.PROVISIONAL).with_counts(),
+        "open_round": next((one for one in rounds if one.status == Round.Status.OPEN), None),
+        "rounds": [one for one in rounds if one.status == Round.Status.PROVISIONAL],
         "releases": Release.objects.filter(status=Release.Status.FAILED),
         "failed": Job.objects.filter(status=Job.Status.FAILED).select_related(
             "expert__owner", "release"

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('contributions', '0004_merged_priorities'),
+        ('contributions', '0005_task_types'),
     ]
 
     operations = [
