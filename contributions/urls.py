@@ -1,6 +1,6 @@
 from django.urls import path
 
-from contributions.views import datasets, experts, priorities, versions
+from contributions.views import datasets, experts, leaving, priorities, versions
 
 app_name = "contributions"
 urlpatterns = [
@@ -18,6 +18,12 @@ urlpatterns = [
         name="dataset_version_new",
     ),
     path("datasets/<int:pk>/publish/", datasets.dataset_publish, name="dataset_publish"),
+    path("datasets/<int:pk>/withdraw/", leaving.dataset_withdraw, name="dataset_withdraw"),
+    path(
+        "datasets/versions/<int:pk>/withdraw/",
+        leaving.version_withdraw,
+        name="version_withdraw",
+    ),
     path("datasets/versions/<int:pk>/", versions.version_detail, name="version_detail"),
     path("datasets/versions/<int:pk>/check/", versions.version_recheck, name="version_recheck"),
     path("experts/", experts.expert_list, name="expert_list"),
@@ -25,6 +31,6 @@ urlpatterns = [
     path("experts/<int:pk>/", experts.expert_detail, name="expert_detail"),
     path("experts/<int:pk>/approve/", experts.expert_approve, name="expert_approve"),
     path("experts/<int:pk>/return/", experts.expert_return, name="expert_return"),
-    path("experts/<int:pk>/withdraw/", experts.expert_withdraw, name="expert_withdraw"),
+    path("experts/<int:pk>/withdraw/", leaving.expert_withdraw, name="expert_withdraw"),
     path("experts/<int:pk>/resubmit/", experts.expert_resubmit, name="expert_resubmit"),
 ]

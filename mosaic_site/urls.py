@@ -2,11 +2,12 @@
 
 from django.urls import include, path
 
-from mosaic_site import home
+from mosaic_site import export, home
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", home.healthz, name="healthz"),
+    path("me/export/", export.my_export, name="my_export"),
     path("account/", include("allauth.urls")),
     path("ledger/", include("mosaic_site.ledger.urls")),
     path("inbox/", include("mosaic_site.notices.urls")),

@@ -8,7 +8,7 @@ import uuid
 from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from contributions.models import Dataset, DatasetVersion
 from mosaic_site import live
@@ -44,7 +44,9 @@ def _add_version(
 ) -> None:
     """Write the file under its hash and its row. The caller holds the transaction."""
     same = DatasetVersion.objects.filter(sha256=sha256, dataset__owner_id=dataset.owner_id)
-    known = same.select_related("dataset").first()
+    # What was withdrawn may be brought again, under another name.
+    brought = same.filter(Q(dataset=dataset) | ~Q(status=DatasetVersion.Status.WITHDRAWN))
+    known = brought.select_related("dataset").first()
     if known is not None:
         raise Refused(
             f"{filename} has the same content as {known}, which you brought already. "

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST
 
 from contributions import access, actions
 from contributions.forms import CardForm, DatasetForm, VersionForm
-from contributions.models import Dataset
+from contributions.models import Dataset, DatasetVersion
 from contributions.views import guide
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.reading import about
@@ -68,6 +68,8 @@ def dataset_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "dataset": dataset,
         "is_owner": is_owner,
+        "may_withdraw": any(one.status != DatasetVersion.Status.WITHDRAWN for one in versions)
+        and access.may_withdraw(request.user, dataset),
         "versions": versions,
         "missing": guide.missing_of_dataset(dataset, versions),
         "next": guide.next_step(versions[0], is_owner, guide.carried_priority(request)),

@@ -140,7 +140,7 @@ def moderation_log(request: HttpRequest) -> HttpResponse:
             for cell in (
                 entry.at.isoformat(timespec="seconds"),
                 LOGGED[entry.action],
-                entry.actor_name,
+                entry.who,
                 entry.data["ground"],
                 entry.reason,
                 entry.subject_name,

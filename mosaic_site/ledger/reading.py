@@ -11,7 +11,7 @@ from mosaic_site.ledger.registry import SENTENCES
 
 @dataclass(frozen=True)
 class Line:
-    """Read as "<entry.actor_name> <sentence> <entry.subject_name>"."""
+    """Read as "<entry.who> <sentence> <entry.subject_name>"."""
 
     entry: Entry
     sentence: str

@@ -15,6 +15,7 @@ class Answer(Enum):
     """What somebody gets who asks."""
 
     PAGE = "a page"
+    FILE = "a file, sent bit by bit"
     DONE = "it is done, and the ledger says so"
     ELSEWHERE = "another page"
     LOGIN = "the page to sign in"
@@ -52,11 +53,16 @@ PUBLIC = _page(_PAGE, _PAGE, _PAGE, _PAGE)
 PRIVATE = _page(_MISSING, _MISSING, _PAGE, _PAGE)
 MEMBERS = _page(_LOGIN, _PAGE, _PAGE, _PAGE)
 OWNERS = _page(_LOGIN, _MISSING, _PAGE, _MISSING)
+WITHDRAWING = Door(get=(_LOGIN, _MISSING, _PAGE, _PAGE), post=(_LOGIN, _MISSING, _DONE, _DONE))
 STEWARDS = _page(_LOGIN, _MISSING, _MISSING, _PAGE)
 MEMBERS_VERB = _verb(_LOGIN, _DONE, _DONE, _DONE)
 OWNERS_VERB = _verb(_LOGIN, _MISSING, _DONE, _MISSING)
 OWNERS_OR_STEWARDS_VERB = _verb(_LOGIN, _MISSING, _DONE, _DONE)
 STEWARDS_VERB = _verb(_LOGIN, _MISSING, _MISSING, _DONE)
+OWN_FILE = Door(
+    get=(_LOGIN, Answer.FILE, Answer.FILE, Answer.FILE),
+    post=(Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED),
+)
 # Nothing to look back over without a choice: that comes with the POST.
 REVIEW = Door(
     get=(_LOGIN, Answer.ELSEWHERE, Answer.ELSEWHERE, Answer.ELSEWHERE),
@@ -84,6 +90,8 @@ DOORS: dict[str, tuple[Door, str]] = {
     "notices:read_all": (MEMBERS_WAY_ON, ""),
     "notices:open": (OWNERS_WAY_ON, "notice"),
     "members:me": (OWN_SETTINGS, ""),
+    "members:leave": (MEMBERS, ""),
+    "my_export": (OWN_FILE, ""),
     "members:group_list": (PUBLIC, ""),
     "members:group_new": (STEWARDS, ""),
     "members:group_edit": (STEWARDS, "group"),
@@ -97,6 +105,8 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:dataset_card": (OWNERS, "dataset"),
     "contributions:dataset_version_new": (OWNERS, "dataset"),
     "contributions:dataset_publish": (OWNERS_VERB, "dataset"),
+    "contributions:dataset_withdraw": (WITHDRAWING, "dataset"),
+    "contributions:version_withdraw": (WITHDRAWING, "version"),
     "contributions:version_detail": (PRIVATE, "version"),
     "contributions:version_recheck": (OWNERS_VERB, "unchecked_version"),
     "contributions:expert_list": (PUBLIC, ""),
@@ -104,7 +114,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:expert_detail": (PUBLIC, "expert"),
     "contributions:expert_approve": (STEWARDS_VERB, "expert"),
     "contributions:expert_return": (STEWARDS_VERB, "expert"),
-    "contributions:expert_withdraw": (OWNERS_OR_STEWARDS_VERB, "expert"),
+    "contributions:expert_withdraw": (WITHDRAWING, "expert"),
     "contributions:expert_resubmit": (OWNERS, "returned_expert"),
     "governance:round_list": (PUBLIC, ""),
     "governance:round_new": (STEWARDS, ""),
