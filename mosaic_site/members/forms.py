@@ -56,7 +56,7 @@ class LeaveForm(forms.Form):
 
     def clean_password(self) -> str:
         person = member(self._request)
-        if ratelimit.consume(self._request, action="reauthenticate", user=person) is None:
+        if not ratelimit.consume(self._request, action="reauthenticate", user=person):
             raise forms.ValidationError("That was too often. Wait a minute, then try again.")
         password: str = self.cleaned_data["password"]
         if not person.check_password(password):

@@ -49,7 +49,7 @@ def _forget_profile(file: Path, name: str) -> None:
         state = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
-    profiles = state.get("router", {}).get("profiles", {})
+    profiles = state.get("router", state).get("profiles", {})
     if profiles.get(name):
         profiles[name] = {}
         file.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
