@@ -61,7 +61,7 @@ class Export(StreamingHttpResponse):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         blocks = iter(self)
-        while block := await sync_to_async(next)(blocks, b""):
+        while block := await sync_to_async(lambda: next(blocks, b""))():
             yield block
 
 
@@ -199,7 +199,7 @@ def _json(content: Any) -> bytes:
 
 
 def _file(name: str, file: FieldFile) -> Iterator[Part]:
-    if file and file.storage.exists(file.name):
+    if file.name and file.storage.exists(file.name):
         with file.open("rb") as stored:
             yield name, stored.chunks(BLOCK)
 

@@ -44,7 +44,8 @@ REASON = "I changed my mind."
 
 def best_single(router: Router) -> Strategy:
     """The first of them is the best."""
-    return BestSingle({"": 0.0, **{name: 1 / int(name) for name in router.table.experts}})
+    base, *experts = router.table.correct
+    return BestSingle({base: 0.0, **{name: 1 / n for n, name in enumerate(experts, start=1)}})
 
 
 def vote(router: Router) -> Strategy:

@@ -158,7 +158,7 @@ class ServingProcess:
                 del served.experts[str(expert_id)]
         if served is None or base.sha256 != served.base_sha256:
             served = Served(base.sha256, ExpertPool(base_in_memory(base)))
-        members = release.members.select_related("expert__owner") if release else []
+        members = list(release.members.select_related("expert__owner")) if release else []
         experts = {
             str(member.expert_id): member.expert
             for member in members
