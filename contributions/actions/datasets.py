@@ -148,6 +148,8 @@ def dataset_publish(*, dataset: Dataset) -> Dataset:
         dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
         if dataset.is_public:
             raise Refused("This dataset is public already.")
+        if not dataset.versions.standing().exists():
+            raise Refused("All of it is withdrawn. Add a new version before you publish it.")
         if dataset.missing_for_training:
             lacks = ", and ".join(dataset.missing_for_training)
             raise Refused(f"Before you publish it, give it {lacks}.")

@@ -139,6 +139,7 @@ def reconcile_leaving() -> None:
             # Nobody else ever saw it, so there is nothing to appeal.
             for version in versions:
                 version_erase(version=version)
+            dataset.versions.update(filename="")
             Dataset.objects.filter(pk=dataset.pk).update(
                 name=f"dataset {dataset.pk}", summary="", origin="", limits=""
             )

@@ -69,7 +69,7 @@ class TestSeeingFirst:
         page = client.get(url(dataset)).content.decode()
 
         assert mine.name in page and theirs.name in page and unrelated.name not in page
-        assert "eve" in page and "1 of these experts belongs to other members" in page
+        assert "eve" in page and "1 of these experts is another member" in page
         assert "After 14 days" in page and "This is final" in page
         assert Entry.objects.filter(action="dataset.withdrawn").count() == 0
 

@@ -21,7 +21,13 @@ from mosaic_site.members.models import User
 from tests.factories import make_eligible_expert, make_expert, make_user
 from tests.training_workers.conftest import QUESTIONS, Begin, Compose
 from tests.training_workers.makers import begin as take
-from tests.training_workers.makers import composing_release, go_live, make_job
+from tests.training_workers.makers import (
+    composing_release,
+    go_live,
+    make_job,
+    register_pocket,
+)
+from tests.training_workers.test_weights import declare, train
 from training_workers import actions
 from training_workers.engine.routing import Router
 from training_workers.engine.strategies import Strategy
@@ -36,6 +42,7 @@ from training_workers.engine.strategies.strategy import save_strategy
 from training_workers.engine.strategies.ties import Ties
 from training_workers.engine.strategies.vote import Vote
 from training_workers.models import Evaluation, Job, Release
+from training_workers.runs.work import work
 from training_workers.serving.client import ask_and_wait
 from training_workers.serving.process import ServingProcess
 
@@ -388,3 +395,33 @@ class TestErasing:
         assert orphan.exists()
         later(days=16)
         assert not orphan.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.django_db
+def test_the_whole_way_from_data_to_a_release_without_it(media: Path, steward: User) -> None:
+    """Trained, composed, withdrawn, composed anew and erased, all by a worker."""
+    register_pocket()
+    ada, eve = make_user(), make_user()
+    gone = train(ada, steward, declare(ada, "red"), "red")
+    stays = train(eve, steward, declare(eve, "blue"), "blue")
+    first = composing_release(steward, [gone, stays])
+    assert work()
+    first.refresh_from_db()
+    assert first.fallback_path.exists()
+
+    dataset = gone.versions.get().dataset
+    dataset_withdraw(actor=ada, dataset=dataset, reason=REASON)
+    actions.reconcile()
+    assert work()
+    later(days=15)
+
+    rebuilt = Release.objects.live().get()
+    assert (rebuilt.rebuilds, names(rebuilt)) == (first, {stays.name})
+    first.refresh_from_db()
+    on_disk = {folder.name for folder in (media / "adapters").iterdir()}
+    assert gone.adapter_sha256 not in on_disk and not first.controls & on_disk
+    assert {stays.adapter_sha256} | rebuilt.controls <= on_disk
+    assert not list((media / "datasets").rglob(f"{gone.versions.get().sha256}*"))
+    assert verify().broken is None
+    call_command("audit_round", first.decision.round_id)

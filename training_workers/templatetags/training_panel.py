@@ -50,6 +50,7 @@ def expert_fate(expert: Expert) -> dict[str, Any]:
     candidacies = expert.candidacies.select_related("round").prefetch_related("round__decisions")
     memberships = expert.memberships.select_related("release")
     return {
+        "expert": expert,
         "candidacies": candidacies.order_by("-round__opens_at", "-id")[:NEWEST],
         "memberships": memberships.order_by("-release__number")[:NEWEST],
     }
