@@ -145,6 +145,12 @@ def reconcile_leaving() -> None:
             )
     for expert in Expert.objects.standing().filter(owner__took_everything=True):
         expert_withdraw(actor=None, expert=expert, reason=OWNER_LEFT)
+    # Submitted in the very moment in which its data was withdrawn.
+    late = Expert.objects.standing().filter(versions__status=DatasetVersion.Status.WITHDRAWN)
+    for expert in late.distinct():
+        expert_withdraw(
+            actor=None, expert=expert, reason="Data that it was to learn from was withdrawn."
+        )
     for version in DatasetVersion.objects.due_for_erasure():
         version_erase(version=version)
 

@@ -82,12 +82,13 @@ def member_leave(*, member: User, take_everything: bool) -> None:
     they next look. Raises Refused for the last steward.
     """
     with transaction.atomic():
-        stewards = User.objects.filter(role=User.Role.STEWARD, left_at=None)
-        others = list(stewards.select_for_update().exclude(pk=member.pk).order_by("pk"))
+        # All of them and in order: two who leave at once wait for each other, and one stays.
+        stewards = User.objects.select_for_update().filter(role=User.Role.STEWARD).order_by("pk")
+        remaining = [one for one in stewards if one.is_active and one.pk != member.pk]
         member = User.objects.select_for_update().get(pk=member.pk)
         if member.left_at is not None:
             return
-        if member.is_steward and not others:
+        if member.is_steward and not remaining:
             raise Refused(
                 "You are the only steward, and without one no expert is approved and no round "
                 "opens. Have another member made a steward first: whoever runs this site does it "

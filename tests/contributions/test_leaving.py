@@ -186,6 +186,15 @@ class TestWithdrawing:
         version = dataset.versions.get()
         assert (version.status, bool(version.rows_file)) == ("withdrawn", False)
 
+    def test_an_expert_submitted_in_the_same_moment_goes_too(self, owner: User) -> None:
+        expert = make_expert(owner)
+        expert.versions.update(status="withdrawn")
+
+        actions.reconcile_leaving()
+
+        expert.refresh_from_db()
+        assert expert.status == "withdrawn"
+
     def test_the_same_may_be_brought_again_as_something_new(self, owner: User) -> None:
         content = "text,intent\na,b\nc,d\n"
         first = make_dataset(owner, content=content)
