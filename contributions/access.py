@@ -1,6 +1,6 @@
 """The only way a view, a consumer or the API gets an object. What is not yours does not exist."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
@@ -13,6 +13,8 @@ from contributions.models.priority import PriorityQuerySet
 from mosaic_site.members.models import User
 
 Person = User | AnonymousUser
+
+_WITHDRAWN = Q(status=DatasetVersion.Status.WITHDRAWN)
 
 
 def priorities_for_anyone() -> PriorityQuerySet:
@@ -49,9 +51,34 @@ def dataset_owned_by(person: User, pk: int) -> Dataset:
     return get_object_or_404(Dataset.objects.select_related("owner"), pk=pk, owner=person)
 
 
+def may_withdraw(person: Person, dataset: Dataset) -> bool:
+    """The owner's and the stewards' right."""
+    return isinstance(person, User) and (person.is_steward or dataset.owner_id == person.pk)
+
+
+def dataset_controlled_by(person: User, pk: int) -> Dataset:
+    """To withdraw: the owner's and the stewards' right."""
+    mine = Q() if person.is_steward else Q(owner=person)
+    return get_object_or_404(Dataset.objects.select_related("owner").filter(mine), pk=pk)
+
+
+def version_controlled_by(person: User, pk: int) -> DatasetVersion:
+    mine = Q() if person.is_steward else Q(dataset__owner=person)
+    return get_object_or_404(versions_visible_to(person).filter(mine), pk=pk)
+
+
+def experts_taught_by(versions: Iterable[DatasetVersion]) -> ExpertQuerySet:
+    """What would have to leave with this data."""
+    return Expert.objects.taught_by(versions).order_by("name", "id")
+
+
 def versions_visible_to(person: Person) -> DatasetVersionQuerySet:
     versions = DatasetVersion.objects.select_related("dataset", "dataset__owner")
-    return versions.filter(dataset__in=datasets_visible_to(person))
+    versions = versions.filter(dataset__in=datasets_visible_to(person))
+    if isinstance(person, User):
+        mine = Q(dataset__owner=person)
+        return versions if person.is_steward else versions.filter(mine | ~_WITHDRAWN)
+    return versions.exclude(_WITHDRAWN)
 
 
 def versions_known_to(person: Person, keys: Collection[str]) -> set[str]:

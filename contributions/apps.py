@@ -19,6 +19,8 @@ class ContributionsConfig(AppConfig):
                 "dataset.recheck_asked": "asked for another check of",
                 "dataset.described": "wrote the card of",
                 "dataset.published": "published",
+                "dataset.withdrawn": "withdrew the data",
+                "dataset.erased": "erased the files of",
                 "base.registered": "registered the base",
                 "base.activated": "made active the base",
                 "expert.submitted": "submitted the expert",
@@ -29,6 +31,7 @@ class ContributionsConfig(AppConfig):
                 "expert.failed": "could not train the expert",
                 "expert.cancelled": "cancelled the training of the expert",
                 "expert.withdrawn": "withdrew the expert",
+                "expert.erased": "erased the adapter of the expert",
             }
         )
         # The models are there only now.
@@ -41,5 +44,10 @@ class ContributionsConfig(AppConfig):
             "contributions.datasetversion", registry.Privacy("a private dataset", versions_known_to)
         )
         notices.register(
-            {"expert.answered": notices.Kind("My submission was answered", immediate=True)}
+            {
+                "expert.answered": notices.Kind("My submission was answered", immediate=True),
+                "expert.taken_along": notices.Kind(
+                    "Data that my expert learnt from was withdrawn", immediate=True
+                ),
+            }
         )

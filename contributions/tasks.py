@@ -5,5 +5,6 @@ from contributions import actions
 
 @shared_task
 def reconcile() -> None:
-    """Check what waits for checking."""
+    """Check what waits for checking, and see to it that who leaves takes along what is theirs."""
     actions.reconcile()
+    actions.reconcile_leaving()

@@ -1,6 +1,14 @@
 from django.urls import path
 
-from contributions.views import datasets, differences, downloads, experts, priorities, versions
+from contributions.views import (
+    datasets,
+    differences,
+    downloads,
+    experts,
+    leaving,
+    priorities,
+    versions,
+)
 
 app_name = "contributions"
 urlpatterns = [
@@ -23,6 +31,12 @@ urlpatterns = [
     path("datasets/versions/<int:pk>/file/", downloads.version_download, name="version_download"),
     path("datasets/versions/<int:pk>/rows/", downloads.version_rows, name="version_rows"),
     path("downloads/<str:link>/", downloads.download, name="download"),
+    path("datasets/<int:pk>/withdraw/", leaving.dataset_withdraw, name="dataset_withdraw"),
+    path(
+        "datasets/versions/<int:pk>/withdraw/",
+        leaving.version_withdraw,
+        name="version_withdraw",
+    ),
     path("datasets/versions/<int:pk>/", versions.version_detail, name="version_detail"),
     path("datasets/versions/<int:pk>/check/", versions.version_recheck, name="version_recheck"),
     path("experts/", experts.expert_list, name="expert_list"),
@@ -30,6 +44,6 @@ urlpatterns = [
     path("experts/<int:pk>/", experts.expert_detail, name="expert_detail"),
     path("experts/<int:pk>/approve/", experts.expert_approve, name="expert_approve"),
     path("experts/<int:pk>/return/", experts.expert_return, name="expert_return"),
-    path("experts/<int:pk>/withdraw/", experts.expert_withdraw, name="expert_withdraw"),
+    path("experts/<int:pk>/withdraw/", leaving.expert_withdraw, name="expert_withdraw"),
     path("experts/<int:pk>/resubmit/", experts.expert_resubmit, name="expert_resubmit"),
 ]

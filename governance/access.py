@@ -37,7 +37,7 @@ from mosaic_site.members.models import User
 def rounds_for_anyone() -> RoundQuerySet:
     return (
         Round.objects.select_related("opened_by", "settled_by", "box")
-        .prefetch_related("decisions__release")
+        .prefetch_related("decisions__releases")
         .with_counts()
     )
 

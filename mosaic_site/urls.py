@@ -2,13 +2,14 @@
 
 from django.urls import include, path
 
-from mosaic_site import home
+from mosaic_site import export, home
 from mosaic_site.members.views import JoinView
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", home.healthz, name="healthz"),
     path("account/signup/", JoinView.as_view(), name="account_signup"),
+    path("me/export/", export.my_export, name="my_export"),
     path("account/", include("allauth.urls")),
     path("ledger/", include("mosaic_site.ledger.urls")),
     path("inbox/", include("mosaic_site.notices.urls")),

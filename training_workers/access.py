@@ -37,7 +37,7 @@ def job_controlled_by(person: User, pk: int) -> Job:
 def releases_for_anyone() -> ReleaseQuerySet:
     """With what a mosaic is drawn from: the members, their experts and whose they are."""
     members = ReleaseExpert.objects.select_related("expert__owner")
-    return Release.objects.select_related("decision__round", "base").prefetch_related(
+    return Release.objects.select_related("decision__round", "base", "rebuilds").prefetch_related(
         Prefetch("members", members)
     )
 

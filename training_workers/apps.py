@@ -16,6 +16,8 @@ class TrainingWorkersConfig(AppConfig):
                 "release.live": "made live",
                 "release.retired": "retired",
                 "release.failed": "could not compose",
+                "release.reduced": "took what left out of",
+                "release.taken_down": "took down to its fallback",
                 "release.rolled_back": "rolled back to",
             }
         )

@@ -10,6 +10,12 @@ def reconcile() -> None:
 
 
 @shared_task
+def erase() -> None:
+    """Erase the files of experts that were withdrawn long enough ago."""
+    actions.erase()
+
+
+@shared_task
 def work() -> None:
     """Take the next job of the `gpu` queue."""
     from training_workers.runs.work import work as take_next  # torch, for gpu workers only

@@ -20,6 +20,12 @@ from contributions.actions.experts import (
     expert_submit,
     expert_withdraw,
 )
+from contributions.actions.leaving import (
+    dataset_withdraw,
+    expert_erased,
+    reconcile_leaving,
+    version_erase,
+)
 from contributions.actions.priorities import (
     ProbeText,
     priority_declare,
@@ -34,10 +40,12 @@ __all__ = [
     "dataset_describe",
     "dataset_publish",
     "dataset_upload",
+    "dataset_withdraw",
     "expert_approve",
     "expert_become_eligible",
     "expert_begin_training",
     "expert_cancel",
+    "expert_erased",
     "expert_fail",
     "expert_resubmit",
     "expert_retire",
@@ -48,6 +56,8 @@ __all__ = [
     "priority_merge",
     "priority_retire",
     "reconcile",
+    "reconcile_leaving",
     "version_check",
+    "version_erase",
     "version_recheck",
 ]

@@ -84,6 +84,9 @@ def _conclude(checked: DatasetVersion, report: Report, rows: File[bytes]) -> Non
     with transaction.atomic():
         version = DatasetVersion.objects.select_for_update().get(pk=checked.pk)
         if (version.status, version.check_attempts) != (checked.status, checked.check_attempts):
+            # Taken over, or withdrawn meanwhile: then nobody else would erase these rows.
+            if name:
+                default_storage.delete(name)
             return
         _judge(version, report)
         version.rows_file.name = name

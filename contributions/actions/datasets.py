@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from contributions.models import Dataset, DatasetVersion
 from mosaic_site import live
@@ -45,7 +45,9 @@ def _add_version(
 ) -> None:
     """Write the file under its hash and its row. The caller holds the transaction."""
     same = DatasetVersion.objects.filter(sha256=sha256, dataset__owner_id=dataset.owner_id)
-    known = same.select_related("dataset").first()
+    # What was withdrawn may be brought again, under another name.
+    brought = same.filter(Q(dataset=dataset) | ~Q(status=DatasetVersion.Status.WITHDRAWN))
+    known = brought.select_related("dataset").first()
     if known is not None:
         raise Refused(
             f"{filename} has the same content as {known}, which you brought already. "
@@ -165,6 +167,8 @@ def dataset_publish(*, dataset: Dataset) -> Dataset:
         dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
         if dataset.is_public:
             raise Refused("This dataset is public already.")
+        if not dataset.versions.standing().exists():
+            raise Refused("All of it is withdrawn. Add a new version before you publish it.")
         if dataset.missing_for_training:
             lacks = ", and ".join(dataset.missing_for_training)
             raise Refused(f"Before you publish it, give it {lacks}.")

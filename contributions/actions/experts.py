@@ -216,20 +216,29 @@ def _tell_owner(expert: Expert, text: str) -> None:
     )
 
 
-def expert_withdraw(*, actor: User, expert: Expert, reason: str) -> Expert:
+def expert_withdraw(*, actor: User | None, expert: Expert, reason: str) -> Expert:
     """Take an expert out of what can be voted on. A live release that holds it answers without it.
 
-    Owners may leave without a word; a steward who takes out somebody else's says why.
+    Final; its adapter is erased later (see `leaving`). Owners may leave without a word; whoever
+    takes out somebody else's says why.
     """
-    if actor.pk != expert.owner_id and not reason.strip():
+    if (actor is None or actor.pk != expert.owner_id) and not reason.strip():
         raise Refused("Give a public reason for withdrawing somebody else's expert.")
-    return _move(
-        expert, Expert.Status.WITHDRAWN, actor=actor, action="expert.withdrawn", reason=reason
-    )
+    with transaction.atomic():
+        expert = _move(
+            expert,
+            Expert.Status.WITHDRAWN,
+            actor=actor,
+            action="expert.withdrawn",
+            reason=reason,
+            withdrawn_at=timezone.now(),
+        )
+        live.nudge("training_workers")
+    return expert
 
 
 def expert_retire(*, expert: Expert, reason: str) -> Expert:
-    """Take out an expert that the members voted out."""
+    """Take out an expert that the members voted out. Its owner did not ask to have it erased."""
     return _move(
         expert, Expert.Status.WITHDRAWN, actor=None, action="expert.withdrawn", reason=reason
     )

@@ -3,7 +3,7 @@ the actions."""
 
 from contributions.forms.datasets import CardForm, DatasetForm, VersionForm
 from contributions.forms.experts import ExpertForm, ResubmitForm
-from contributions.forms.fields import OnceForm, ReasonForm
+from contributions.forms.fields import OnceForm, ReasonForm, WithdrawForm
 from contributions.forms.priorities import PriorityForm
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "ReasonForm",
     "ResubmitForm",
     "VersionForm",
+    "WithdrawForm",
 ]

@@ -41,6 +41,15 @@ def data_file() -> forms.FileField:
     )
 
 
+class WithdrawForm(forms.Form):
+    reason = forms.CharField(
+        label="Public reason",
+        max_length=2000,
+        widget=area(2000),
+        help_text="A few words are enough. They stay in the ledger for everybody to read.",
+    )
+
+
 class ReasonForm(forms.Form):
     """The public reason that goes with a verb. Whether one is needed, the action says."""
 

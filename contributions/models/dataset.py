@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from contributions import licences
 from contributions.intake import Report
+from contributions.models.erasing import erased_up_to
 from mosaic_site.lifecycle import Lifecycle
 
 
@@ -74,11 +75,12 @@ class Dataset(models.Model):
 DATASET_VERSION_LIFECYCLE = Lifecycle(
     "dataset version",
     {
-        "received": frozenset({"checking"}),
-        "checking": frozenset({"received", "valid", "invalid"}),
-        "valid": frozenset(),
+        "received": frozenset({"checking", "withdrawn"}),
+        "checking": frozenset({"received", "valid", "invalid", "withdrawn"}),
+        "valid": frozenset({"withdrawn"}),
         # Again only where the check itself broke off: nothing was said about the content.
-        "invalid": frozenset({"received"}),
+        "invalid": frozenset({"received", "withdrawn"}),
+        "withdrawn": frozenset(),
     },
 )
 
@@ -89,6 +91,12 @@ def upload_path(version: "DatasetVersion", filename: str) -> str:
 
 
 class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
+    def standing(self) -> "DatasetVersionQuerySet":
+        return self.exclude(status=DatasetVersion.Status.WITHDRAWN)
+
+    def due_for_erasure(self) -> "DatasetVersionQuerySet":
+        return self.filter(erased_at=None, withdrawn_at__lte=erased_up_to())
+
     def trainable(self) -> "DatasetVersionQuerySet":
         """Valid, and nothing missing on the card (see `Dataset.missing_for_training`)."""
         described = self.filter(dataset__licence__in=licences.trainable())
@@ -104,6 +112,7 @@ class DatasetVersion(models.Model):
         CHECKING = "checking", "checking"
         VALID = "valid", "valid"
         INVALID = "invalid", "invalid"
+        WITHDRAWN = "withdrawn", "withdrawn"
 
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -121,6 +130,10 @@ class DatasetVersion(models.Model):
     checking_since = models.DateTimeField(null=True, blank=True)
     checked_bytes = models.PositiveBigIntegerField(default=0)
     check_attempts = models.PositiveSmallIntegerField(default=0)
+    # Final. The files are erased `MOSAIC_ERASE_AFTER_DAYS` later; the hash and the counts stay.
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_reason = models.TextField(blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
     once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
 
     objects = DatasetVersionQuerySet.as_manager()

@@ -1,5 +1,5 @@
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from contributions.models.base import Base
 from contributions.models.dataset import DatasetVersion
+from contributions.models.erasing import erased_up_to
 from contributions.models.priority import Priority
 from mosaic_site.lifecycle import Lifecycle
 
@@ -18,8 +19,8 @@ EXPERT_LIFECYCLE = Lifecycle(
     {
         "submitted": frozenset({"approved", "returned", "withdrawn"}),
         "returned": frozenset({"submitted", "withdrawn"}),
-        "approved": frozenset({"training", "cancelled"}),
-        "training": frozenset({"eligible", "failed", "cancelled"}),
+        "approved": frozenset({"training", "cancelled", "withdrawn"}),
+        "training": frozenset({"eligible", "failed", "cancelled", "withdrawn"}),
         "eligible": frozenset({"withdrawn"}),
         "failed": frozenset({"approved", "submitted", "withdrawn"}),
         "cancelled": frozenset({"submitted", "withdrawn"}),
@@ -50,6 +51,16 @@ class ExpertQuerySet(models.QuerySet["Expert"]):
 
     def eligible(self) -> "ExpertQuerySet":
         return self.filter(status=Expert.Status.ELIGIBLE)
+
+    def standing(self) -> "ExpertQuerySet":
+        return self.exclude(status=Expert.Status.WITHDRAWN)
+
+    def taught_by(self, versions: Iterable[DatasetVersion]) -> "ExpertQuerySet":
+        """Those that stand and learnt, or are to learn, from any of these versions."""
+        return self.standing().filter(versions__in=versions).distinct().with_people()
+
+    def due_for_erasure(self) -> "ExpertQuerySet":
+        return self.filter(erased_at=None, withdrawn_at__lte=erased_up_to())
 
     def for_ballot(self) -> "ExpertQuerySet":
         """Eligible and on the active base: a release has one base, so a round has one too."""
@@ -89,6 +100,9 @@ class Expert(models.Model):
     adapter_folder = models.CharField(max_length=240, blank=True)
     tokens = models.PositiveBigIntegerField(default=0)
     trained_at = models.DateTimeField(null=True, blank=True)
+    # Final. The adapter is erased `MOSAIC_ERASE_AFTER_DAYS` later; its hash and scores stay.
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
     # {"own": {"n", "score", "low", "high", "base"}, "others": [{"priority", "statement", ...}]}
     # on the fit and select probes.
     evidence = models.JSONField(default=dict, blank=True)

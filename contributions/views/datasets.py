@@ -68,6 +68,8 @@ def dataset_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "dataset": dataset,
         "is_owner": is_owner,
+        "may_withdraw": any(one.status != DatasetVersion.Status.WITHDRAWN for one in versions)
+        and access.may_withdraw(request.user, dataset),
         "versions": versions,
         "valid": sum(one.status == DatasetVersion.Status.VALID for one in versions),
         "missing": guide.missing_of_dataset(dataset, versions),

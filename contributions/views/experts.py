@@ -131,7 +131,6 @@ def _verbs(request: HttpRequest, expert: Expert) -> dict[str, bool]:
         "may_return": steward and may("returned"),
         "may_resubmit": owner and may("submitted"),
         "may_withdraw": (owner or steward) and may("withdrawn"),
-        "must_say_why": not owner,
     }
 
 
@@ -193,16 +192,3 @@ def _came_from(request: HttpRequest) -> str | None:
     """The page of this site that a form names as `next`, so that who works down a list stays."""
     page: str = request.POST.get("next", "")
     return page if url_has_allowed_host_and_scheme(page, allowed_hosts=None) else None
-
-
-@require_POST
-@login_required
-def expert_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    person = member(request)
-    expert = actions.expert_withdraw(
-        actor=person,
-        expert=access.expert_controlled_by(person, pk),
-        reason=ReasonForm(request.POST).typed(),
-    )
-    messages.success(request, f"{expert} is withdrawn. No later release contains it.")
-    return redirect(expert)

@@ -67,7 +67,7 @@ def steps(priority: Priority | None, version: DatasetVersion | None) -> list[Ste
 def next_step(version: DatasetVersion, owner: bool, priority: Priority | None) -> NextStep | None:
     """What somebody who may look at this version does next with it; None while it is checked."""
     dataset = version.dataset
-    if version.is_waiting:
+    if version.is_waiting or version.status == DatasetVersion.Status.WITHDRAWN:
         return None
     if version.status == DatasetVersion.Status.VALID and not dataset.missing_for_training:
         return NextStep(
@@ -108,7 +108,8 @@ def missing_for_expert(owner: User) -> NextStep | None:
     if versions_trainable_by(owner).exists():
         return None
     newest = (
-        DatasetVersion.objects.filter(dataset__owner=owner)
+        DatasetVersion.objects.standing()
+        .filter(dataset__owner=owner)
         .select_related("dataset")
         .order_by("-created_at", "-id")
         .first()

@@ -5,6 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from contributions import access, actions
+from contributions.models import DatasetVersion
 from contributions.views import guide
 from mosaic_site.ledger.reading import about
 from mosaic_site.members.access import member
@@ -34,6 +35,8 @@ def version_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "state": state,
         "dataset": version.dataset,
         "is_owner": is_owner,
+        "may_withdraw": version.status != DatasetVersion.Status.WITHDRAWN
+        and access.may_withdraw(request.user, version.dataset),
         "report": report,
         "shape": SHAPES[report.shape] if report else "",
         "next": guide.next_step(version, is_owner, priority),

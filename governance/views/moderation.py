@@ -157,7 +157,7 @@ def moderation_log(request: HttpRequest) -> HttpResponse:
                 entry.at.isoformat(timespec="seconds"),
                 VERBS[verb],
                 kind,
-                entry.actor_name,
+                entry.who,
                 entry.data["ground"],
                 entry.reason,
                 entry.subject_name,

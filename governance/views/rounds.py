@@ -137,7 +137,7 @@ def _show(
             round_.vetoes.select_related("candidate__expert", "moved_by", "seconded_by")
         ),
         # The floor above builds it; this one only points there.
-        "release": getattr(decision, "release", None),
+        "release": next(iter(decision.releases.all()), None) if decision else None,
         "veto_lasts": Veto.LASTS.total_seconds(),
         "may_settle": (
             round_.status == Round.Status.PROVISIONAL and viewer is not None and viewer.is_steward

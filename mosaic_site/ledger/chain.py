@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 from django.db import models, transaction
 from django.utils import timezone
 
-from mosaic_site.ledger.models import Entry, Head
+from mosaic_site.ledger.models import THE_SITE, Entry, Head, seal
 from mosaic_site.ledger.registry import SENTENCES
-from mosaic_site.members.models import User
+from mosaic_site.members.models import LEFT, User
 
 
 def digest(body: Mapping[str, Any]) -> str:
@@ -43,7 +44,7 @@ def record(
             sequence=head.sequence + 1,
             at=timezone.now(),
             actor=actor,
-            actor_name=actor.username if actor else "the site",
+            actor_name=actor.username if actor else THE_SITE,
             action=action,
             subject_kind=subject._meta.label_lower,
             subject_id=str(subject.pk),
@@ -53,11 +54,29 @@ def record(
             data=dict(data or {}),
             previous=head.hash,
         )
+        if actor:
+            entry.actor_salt = secrets.token_hex(16)
+            entry.actor_seal = seal(entry.actor_salt, entry.actor_name)
+        if isinstance(subject, User):
+            entry.subject_salt = secrets.token_hex(16)
+            entry.subject_seal = seal(entry.subject_salt, entry.subject_name)
         entry.hash = digest(entry.body())
         entry.save(force_insert=True)
         head.sequence, head.hash = entry.sequence, entry.hash
         head.save()
     return entry
+
+
+def forget(member: User) -> None:
+    """Take a member's name out of every entry. The hashes cover seals, so the chain stays whole.
+
+    Entries from before there were seals keep it in the row, and no page shows it any more.
+    """
+    own = Entry.objects.filter(actor=member)
+    own.exclude(actor_seal="").update(actor_name=LEFT, actor_salt="")
+    own.update(actor=None)
+    about = Entry.objects.filter(subject_kind=member._meta.label_lower, subject_id=str(member.pk))
+    about.exclude(subject_seal="").update(subject_name=LEFT, subject_salt="")
 
 
 @dataclass(frozen=True)
@@ -80,7 +99,7 @@ def verify() -> Verdict:
             problem = f"entry {count} is missing"
         elif entry.previous != previous:
             problem = "it does not follow the entry before it"
-        elif entry.hash != digest(entry.body()):
+        elif entry.hash != digest(entry.body()) or not entry.seals_hold:
             problem = "its content is not what was recorded"
         if problem:
             return Verdict(count, previous, count, problem)

@@ -13,7 +13,7 @@ from mosaic_site.members.models import User
 
 @dataclass(frozen=True)
 class Line:
-    """Read as "<entry.actor_name> <sentence> <name>"; `url` is empty where no page is to be had."""
+    """Read as "<entry.who> <sentence> <name>"; `url` is empty where no page is to be had."""
 
     entry: Entry
     sentence: str

@@ -10,6 +10,7 @@ class MembersConfig(AppConfig):
         registry.register(
             {
                 "member.made_steward": "made a steward of",
+                "member.left": "closed the account of",
                 "group.made": "made the group",
                 "group.edited": "edited the group",
             }

@@ -1,6 +1,10 @@
-from django import forms
+from typing import Any
 
-from mosaic_site.members.access import groups_for_anyone
+from allauth.core import ratelimit
+from django import forms
+from django.http import HttpRequest
+
+from mosaic_site.members.access import groups_for_anyone, member
 
 
 class GroupForm(forms.Form):
@@ -25,3 +29,36 @@ class DeclareGroupForm(forms.Form):
             "No page shows who declared what, and you may change it at any time."
         ),
     )
+
+
+class LeaveForm(forms.Form):
+    """`request` is the member's own: the password is theirs, and asked a few times a minute."""
+
+    published = forms.ChoiceField(
+        label="What you published and had trained",
+        choices=[
+            ("leave", "Leave it to the community, under nobody's name"),
+            ("withdraw", "Withdraw it: datasets, and every expert that learnt from them"),
+        ],
+        initial="leave",
+        widget=forms.RadioSelect,
+    )
+    password = forms.CharField(
+        label="Your password",
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+        help_text="Once more, so that nobody else does this on your open screen.",
+    )
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_password(self) -> str:
+        person = member(self._request)
+        if not ratelimit.consume(self._request, action="reauthenticate", user=person):
+            raise forms.ValidationError("That was too often. Wait a minute, then try again.")
+        password: str = self.cleaned_data["password"]
+        if not person.check_password(password):
+            raise forms.ValidationError("This is not your password. Nothing was done.")
+        return password

@@ -3,6 +3,9 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
 
+LEFT = "a member who left"
+"""How everybody is called whose account is deleted."""
+
 # Support within a smaller group could tell what its members think, one by one.
 SMALLEST_SHOWN = 5
 
@@ -54,6 +57,11 @@ class User(AbstractUser):
         MemberGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="members"
     )
 
+    # Set for good: nothing that names the person is left in this row, which others point to.
+    left_at = models.DateTimeField(null=True, blank=True)
+    # Whether what they had published was to be withdrawn with them.
+    took_everything = models.BooleanField(default=False)
+
     class Meta(AbstractUser.Meta):
         constraints = [
             models.CheckConstraint(
@@ -67,4 +75,6 @@ class User(AbstractUser):
 
     @property
     def display_name(self) -> str:
+        if self.left_at is not None:
+            return LEFT
         return self.get_full_name() or self.username

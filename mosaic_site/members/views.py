@@ -3,7 +3,9 @@ from datetime import timedelta
 from allauth.account.forms import SignupForm
 from allauth.account.utils import perform_login
 from allauth.account.views import SignupView
+from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +15,7 @@ from django.utils import timezone
 from mosaic_site.errors import Refused
 from mosaic_site.members import access, actions
 from mosaic_site.members.access import member, steward_required
-from mosaic_site.members.forms import DeclareGroupForm, GroupForm
+from mosaic_site.members.forms import DeclareGroupForm, GroupForm, LeaveForm
 from mosaic_site.members.models import User
 
 PRESSED_TWICE = timedelta(minutes=1)
@@ -59,6 +61,26 @@ def me(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Your settings are saved.")
         return redirect("members:me")
     return render(request, "members/me.html", {"form": form})
+
+
+@login_required
+def leave(request: HttpRequest) -> HttpResponse:
+    """Delete one's account: what goes, what stays, and the password once more."""
+    form = LeaveForm(request.POST or None, request=request)
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.member_leave(
+                member=member(request),
+                take_everything=form.cleaned_data["published"] == "withdraw",
+            )
+        except Refused as error:
+            form.add_error(None, str(error))
+        else:
+            logout(request)
+            messages.success(request, "Your account is deleted. Thank you for what you brought.")
+            return redirect("home")
+    context = {"form": form, "days": settings.MOSAIC_ERASE_AFTER_DAYS}
+    return render(request, "members/leave.html", context)
 
 
 def group_list(request: HttpRequest) -> HttpResponse:

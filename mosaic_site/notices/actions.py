@@ -31,7 +31,8 @@ def notify(*, members: Iterable[User | int], kind: str, text: str, url: str, key
     if not keys:
         return 0
     cells = {"kind": kind, "text": text, "url": url, "key": key, "created_at": timezone.now()}
-    rows = User.objects.filter(pk__in=keys).order_by("pk")  # in order, or two could deadlock
+    # In order, or two could deadlock.
+    rows = User.objects.filter(pk__in=keys, left_at=None).order_by("pk")
     fields = {field.name: field for field in Notice._meta.fields}
     values = [Value(cell, fields[name]) for name, cell in cells.items()]
     select, parameters = rows.values_list("pk", *values).query.sql_with_params()

@@ -151,6 +151,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": TICK,
     },
+    "erasing": {
+        "task": "training_workers.tasks.erase",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
 }
 CELERY_TASK_ROUTES = {"training_workers.tasks.work": {"queue": "gpu"}}
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
@@ -168,6 +173,8 @@ MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
 # After so many beginnings without an end a job is given up.
 MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
+# Days after which the files of what was withdrawn are erased: until then a steward can appeal.
+MOSAIC_ERASE_AFTER_DAYS = env.int("MOSAIC_ERASE_AFTER_DAYS", 14)
 # Members who must stand behind a question before it is voted on.
 MOSAIC_ENDORSEMENTS = env.int("MOSAIC_ENDORSEMENTS", 2)
 # What a member may send in an hour at most, for the sake of those who read it.

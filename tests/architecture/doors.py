@@ -15,7 +15,7 @@ class Answer(Enum):
     """What somebody gets who asks."""
 
     PAGE = "a page"
-    FILE = "a file"
+    FILE = "a file, sent bit by bit"
     DONE = "it is done, and the ledger says so"
     ELSEWHERE = "another page"
     LOGIN = "the page to sign in"
@@ -55,11 +55,16 @@ MEMBERS = _page(_LOGIN, _PAGE, _PAGE, _PAGE)
 # A link made for the owner: it opens nothing for anybody else.
 OWNERS_FILE = _page(_MISSING, _MISSING, Answer.FILE, _MISSING)
 OWNERS = _page(_LOGIN, _MISSING, _PAGE, _MISSING)
+WITHDRAWING = Door(get=(_LOGIN, _MISSING, _PAGE, _PAGE), post=(_LOGIN, _MISSING, _DONE, _DONE))
 STEWARDS = _page(_LOGIN, _MISSING, _MISSING, _PAGE)
 MEMBERS_VERB = _verb(_LOGIN, _DONE, _DONE, _DONE)
 OWNERS_VERB = _verb(_LOGIN, _MISSING, _DONE, _MISSING)
 OWNERS_OR_STEWARDS_VERB = _verb(_LOGIN, _MISSING, _DONE, _DONE)
 STEWARDS_VERB = _verb(_LOGIN, _MISSING, _MISSING, _DONE)
+OWN_FILE = Door(
+    get=(_LOGIN, Answer.FILE, Answer.FILE, Answer.FILE),
+    post=(Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED),
+)
 # Nothing to look back over without a choice: that comes with the POST.
 REVIEW = Door(
     get=(_LOGIN, Answer.ELSEWHERE, Answer.ELSEWHERE, Answer.ELSEWHERE),
@@ -88,6 +93,8 @@ DOORS: dict[str, tuple[Door, str]] = {
     "notices:read_all": (MEMBERS_WAY_ON, ""),
     "notices:open": (OWNERS_WAY_ON, "notice"),
     "members:me": (OWN_SETTINGS, ""),
+    "members:leave": (MEMBERS, ""),
+    "my_export": (OWN_FILE, ""),
     "members:group_list": (PUBLIC, ""),
     "members:group_new": (STEWARDS, ""),
     "members:group_edit": (STEWARDS, "group"),
@@ -106,6 +113,8 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:version_download": (PRIVATE_WAY_ON, "version"),
     "contributions:version_rows": (PRIVATE_WAY_ON, "version"),
     "contributions:download": (OWNERS_FILE, "owners_link"),
+    "contributions:dataset_withdraw": (WITHDRAWING, "dataset"),
+    "contributions:version_withdraw": (WITHDRAWING, "version"),
     "contributions:version_detail": (PRIVATE, "version"),
     "contributions:version_recheck": (OWNERS_VERB, "unchecked_version"),
     "contributions:expert_list": (PUBLIC, ""),
@@ -113,7 +122,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:expert_detail": (PUBLIC, "expert"),
     "contributions:expert_approve": (STEWARDS_VERB, "expert"),
     "contributions:expert_return": (STEWARDS_VERB, "expert"),
-    "contributions:expert_withdraw": (OWNERS_OR_STEWARDS_VERB, "expert"),
+    "contributions:expert_withdraw": (WITHDRAWING, "expert"),
     "contributions:expert_resubmit": (OWNERS, "returned_expert"),
     "governance:round_list": (PUBLIC, ""),
     "governance:round_new": (STEWARDS, ""),

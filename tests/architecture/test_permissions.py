@@ -33,6 +33,8 @@ def _answer(response: HttpResponse, wrote: bool) -> Answer:
     assert status == 302 or not wrote, f"{status}, and something was written"
     if status == 302 and response.headers["Location"].startswith(reverse("account_login")):
         return Answer.LOGIN
+    if response.streaming:
+        return Answer.FILE
     return {
         200: Answer.FILE if response.streaming else Answer.PAGE,
         302: Answer.DONE if wrote else Answer.ELSEWHERE,

@@ -312,31 +312,6 @@ class TestJudging:
         assert "This expert is submitted now, so it cannot become submitted." in page
 
 
-class TestWithdrawing:
-    def test_by_its_owner_without_a_word(self, client: Client, owner: User) -> None:
-        expert = make_eligible_expert(owner, make_user(steward=True))
-
-        client.post(url_of("withdraw", expert), {"reason": ""})
-
-        expert.refresh_from_db()
-        assert expert.status == "withdrawn"
-        page = client.get(expert.get_absolute_url()).content.decode()
-        assert "No later release contains it." in page
-
-    def test_by_a_steward_only_with_a_reason(self, client: Client) -> None:
-        steward = make_user(steward=True)
-        expert = make_eligible_expert(make_user(), steward)
-        client.force_login(steward)
-
-        page = client.post(url_of("withdraw", expert), follow=True).content.decode()
-        expert.refresh_from_db()
-        assert (expert.status, "Give a public reason" in page) == ("eligible", True)
-
-        client.post(url_of("withdraw", expert), {"reason": "Asked by its owner."})
-        expert.refresh_from_db()
-        assert expert.status == "withdrawn"
-
-
 class TestReading:
     def test_the_evidence_stands_beside_the_base(self, client: Client) -> None:
         expert = make_eligible_expert(make_user(), make_user(steward=True))

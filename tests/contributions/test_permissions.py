@@ -99,7 +99,6 @@ def test_stewards_verbs_do_not_exist_for_members(client: Client, scene: Scene, n
         "version_recheck",
         "expert_approve",
         "expert_return",
-        "expert_withdraw",
         "priority_retire",
     ],
 )

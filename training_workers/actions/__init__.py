@@ -1,5 +1,6 @@
 """Every verb that changes jobs and releases. Nothing else writes these tables; none needs torch."""
 
+from training_workers.actions.erasing import erase
 from training_workers.actions.jobs import (
     job_acknowledge_cancel,
     job_beat,
@@ -18,6 +19,7 @@ from training_workers.actions.releases import (
 )
 
 __all__ = [
+    "erase",
     "job_acknowledge_cancel",
     "job_beat",
     "job_cancel",

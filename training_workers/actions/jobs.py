@@ -121,15 +121,32 @@ def job_cancel(*, actor: User, job: Job, reason: str = "") -> Job:
             raise Refused("Composing a ratified release is not cancelled; roll back afterwards.")
         if row.cancel_requested:
             raise Refused("This job was asked to stop already; it does so at its next step.")
-        row.cancel_requested, row.cancelled_by = True, actor
-        row.cancel_reason = reason or f"{actor.display_name} cancelled it."
-        record(actor=actor, action="job.cancel_requested", subject=row, reason=reason)
-        if row.status == Job.Status.QUEUED:
-            _cancelled(row)
-        else:
-            _say(row, "cancel requested")
-            row.save()
+        # No name: it would stay in the ledger when its bearer has left.
+        owns = row.expert is not None and row.expert.owner_id == actor.pk
+        who = "Its owner" if owns else "A steward"
+        _ask_to_stop(row, actor, reason, f"{who} cancelled it.")
     return row
+
+
+def job_stop_for_leaver(*, job_id: int) -> None:
+    """Stop the training of an expert that was withdrawn."""
+    with transaction.atomic():
+        row = _locked(job_id)
+        left = row.expert is not None and row.expert.status == Expert.Status.WITHDRAWN
+        if row.is_active and left and not row.cancel_requested:
+            _ask_to_stop(row, None, "Its expert was withdrawn.")
+
+
+def _ask_to_stop(row: Job, actor: User | None, reason: str, otherwise: str = "") -> None:
+    """The caller holds the row's lock. `otherwise`: what its page says without a reason."""
+    row.cancel_requested, row.cancelled_by = True, actor
+    row.cancel_reason = reason or otherwise
+    record(actor=actor, action="job.cancel_requested", subject=row, reason=reason)
+    if row.status == Job.Status.QUEUED:
+        _cancelled(row)
+    else:
+        _say(row, "cancel requested")
+        row.save()
 
 
 def job_acknowledge_cancel(*, job: Job) -> None:
@@ -142,7 +159,7 @@ def job_acknowledge_cancel(*, job: Job) -> None:
 
 def _cancelled(row: Job) -> None:
     _move(row, Job.Status.CANCELLED, reason=row.cancel_reason)
-    if row.expert is not None:
+    if row.expert is not None and row.expert.status != Expert.Status.WITHDRAWN:
         expert_cancel(actor=row.cancelled_by, expert=row.expert, reason=row.cancel_reason)
 
 

@@ -8,9 +8,13 @@ from django.db import IntegrityError, transaction
 
 from contributions.models import Expert
 from governance.models import Decision
-from training_workers.actions.jobs import job_take_up_again
-from training_workers.actions.releases import release_compose
-from training_workers.models import Job
+from training_workers.actions.jobs import job_stop_for_leaver, job_take_up_again
+from training_workers.actions.releases import (
+    release_compose,
+    release_compose_the_rest,
+    release_rebuild,
+)
+from training_workers.models import Job, Release
 
 WORK = "training_workers.tasks.work"
 
@@ -20,13 +24,26 @@ def reconcile() -> None:
     approved = Expert.objects.filter(status=Expert.Status.APPROVED).order_by("submitted_at")
     for expert_id in approved.values_list("pk", flat=True):
         queue_training(expert_id=expert_id)
-    undone = Decision.objects.ratified().filter(release__isnull=True)
+    undone = Decision.objects.ratified().filter(releases__isnull=True)
     for decision in undone.order_by("created_at"):
         if decision.winner_ids:
             _queue_composing(decision)
+    _go_on_without_leavers()
     for job_id in Job.objects.silent().values_list("pk", flat=True):
         job_take_up_again(job_id=job_id, attempts=settings.MOSAIC_JOB_ATTEMPTS)
     wake_workers()
+
+
+def _go_on_without_leavers() -> None:
+    """Stop their training, and compose without them what was composed, or was to be, with them."""
+    training = Job.objects.active().filter(expert__status=Expert.Status.WITHDRAWN)
+    for job_id in training.values_list("pk", flat=True):
+        job_stop_for_leaver(job_id=job_id)
+    for release in Release.objects.live():
+        release_rebuild(release=release)
+    newest = Release.objects.first()
+    if newest is not None and newest.status == Release.Status.FAILED:
+        release_compose_the_rest(release=newest)
 
 
 def queue_training(*, expert_id: int) -> None:

@@ -1,6 +1,6 @@
 """A release's way: composed, live, retired, live again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -24,30 +24,103 @@ def release_compose(*, decision: Decision) -> Release:
     call is a moment quicker.
     """
     with transaction.atomic():
-        existing = Release.objects.filter(decision=decision).first()
+        existing = Release.objects.filter(decision=decision, rebuilds=None).first()
         if existing is not None:
             return existing
         candidates = Candidate.objects.select_related("expert__base").in_bulk(decision.winner_ids)
         winners = [candidates[pk] for pk in decision.winner_ids]
         standing = [w for w in winners if w.expert.status == Expert.Status.ELIGIBLE]
-        newest = Release.objects.aggregate(newest=Max("number"))["newest"] or 0
-        base = winners[0].expert.base
-        release = Release.objects.create(number=newest + 1, decision=decision, base=base)
-        ReleaseExpert.objects.bulk_create(
-            ReleaseExpert(
-                release=release, expert=winner.expert, adapter_sha256=winner.adapter_sha256
-            )
-            for winner in standing
+        return _queue(
+            Release(decision=decision, base=winners[0].expert.base),
+            [(w.expert, w.adapter_sha256) for w in standing],
         )
+
+
+def _queue(release: Release, experts: Sequence[tuple[Expert, str]], reason: str = "") -> Release:
+    """Give a new release its number, its experts by hash and its job. The caller holds the
+    transaction."""
+    newest = Release.objects.aggregate(newest=Max("number"))["newest"] or 0
+    release.number = newest + 1
+    release.save()
+    ReleaseExpert.objects.bulk_create(
+        ReleaseExpert(release=release, expert=expert, adapter_sha256=sha256)
+        for expert, sha256 in experts
+    )
+    Job.objects.create(kind=Job.Kind.COMPOSE, release=release)
+    record(
+        actor=None,
+        action="release.composing",
+        subject=release,
+        reason=reason,
+        data={"experts": [[expert.name, sha256] for expert, sha256 in experts]},
+    )
+    live.announce("releases")
+    return release
+
+
+def release_rebuild(*, release: Release) -> Release | None:
+    """Say that experts left the live release, and queue its decision anew without them.
+
+    None where there is nothing to queue: nobody left, what is being composed takes its place
+    anyway, the same was tried before, or nobody is left in it and the base answers alone.
+    """
+    with transaction.atomic():
+        release = _locked(release)
+        members = release.members.select_related("expert")
+        left = members.left()
+        if release.status != Release.Status.LIVE or not left:
+            return None
+        reason = " ".join(_why(member.expert) for member in left)
+        if release.status_reason != reason:
+            release.status_reason = reason
+            release.save(update_fields=["status_reason"])
+            action = "release.taken_down" if release.is_merge else "release.reduced"
+            record(actor=None, action=action, subject=release, reason=reason)
+            live.announce("releases")
+        standing = [(one.expert, one.adapter_sha256) for one in members if one not in left]
+        if not standing or _is_on_its_way(release, {expert.pk for expert, _ in standing}):
+            return None
+        rebuilt = Release(decision=release.decision, base=release.base, rebuilds=release)
+        return _queue(rebuilt, standing, reason)
+
+
+def _why(expert: Expert) -> str:
+    return (
+        f"“{expert}” left: {expert.status_reason}" if expert.status_reason else f"“{expert}” left."
+    )
+
+
+def _is_on_its_way(release: Release, experts: set[int]) -> bool:
+    """Whether something later is being composed, or these experts were tried in its place before:
+    what failed then is a steward's to retry."""
+    later = Release.objects.filter(number__gt=release.number)
+    return later.filter(status=Release.Status.COMPOSING).exists() or any(
+        {member.expert_id for member in one.members.all()} == experts
+        for one in later.filter(rebuilds=release).prefetch_related("members")
+    )
+
+
+def release_compose_the_rest(*, release: Release) -> None:
+    """An expert left while a release was being composed, which failed: go on without it."""
+    with transaction.atomic():
+        release = _locked(release)
+        left = release.members.left()
+        names = list(left.values_list("expert__name", flat=True))
+        if release.status != Release.Status.FAILED or not names:
+            return
+        left.delete()
+        if not release.members.exists():
+            return
+        release.status, release.status_reason = Release.Status.COMPOSING, ""
+        release.save(update_fields=["status", "status_reason"])
         Job.objects.create(kind=Job.Kind.COMPOSE, release=release)
         record(
             actor=None,
             action="release.composing",
             subject=release,
-            data={"experts": [[w.expert.name, w.adapter_sha256] for w in standing]},
+            reason=f"Without what left meanwhile: {', '.join(names)}.",
         )
         live.announce("releases")
-    return release
 
 
 def _locked(release: Release) -> Release:

@@ -34,7 +34,11 @@ class Release(models.Model):
         FAILED = "failed", "failed"
 
     number = models.PositiveIntegerField(unique=True)
-    decision = models.OneToOneField(Decision, on_delete=models.PROTECT, related_name="release")
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="releases")
+    # The live release that lost an expert, where this is the same decision without that expert.
+    rebuilds = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="rebuilds_of_it"
+    )
     base = models.ForeignKey(Base, on_delete=models.PROTECT, related_name="releases")
     status = models.CharField(max_length=10, choices=Status, default=Status.COMPOSING)
     status_reason = models.TextField(blank=True)
@@ -57,6 +61,11 @@ class Release(models.Model):
             models.UniqueConstraint(
                 fields=["status"], condition=models.Q(status="live"), name="release_one_live"
             ),
+            models.UniqueConstraint(
+                fields=["decision"],
+                condition=models.Q(rebuilds=None),
+                name="release_once_per_decision",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -68,6 +77,30 @@ class Release(models.Model):
     @property
     def strategy_path(self) -> Path:
         return Path(settings.MEDIA_ROOT) / self.strategy_folder
+
+    @property
+    def fallback_path(self) -> Path:
+        """`best_single`, fitted beside the strategy: it answers while a merge is taken down."""
+        return self.strategy_path / "fallback"
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether its experts' weights were added up, so that no part of it is one expert's."""
+        return any(
+            one["name"] == self.strategy and one.get("level") == "weight"
+            for one in self.report.get("candidates", [])
+        )
+
+    @property
+    def controls(self) -> set[str]:
+        """The adapters that were trained on its members' data for comparison, by their hashes."""
+        return {one["sha256"] for one in self.report.get("controls", {}).values()}
+
+
+class ReleaseExpertQuerySet(models.QuerySet["ReleaseExpert"]):
+    def left(self) -> "ReleaseExpertQuerySet":
+        """Withdrawn since: they answer no more."""
+        return self.exclude(expert__status=Expert.Status.ELIGIBLE)
 
 
 class ReleaseExpert(models.Model):
@@ -82,6 +115,8 @@ class ReleaseExpert(models.Model):
     expert = models.ForeignKey(Expert, on_delete=models.PROTECT, related_name="memberships")
     adapter_sha256 = models.CharField(max_length=64)
     credit = models.FloatField(default=0.0)
+
+    objects = ReleaseExpertQuerySet.as_manager()
 
     class Meta:
         ordering = ["release", "id"]

@@ -20,6 +20,7 @@ from training_workers.engine.measuring import Rivals, Subject, measure
 from training_workers.engine.pool import ExpertPool
 from training_workers.engine.profiles import profile_of
 from training_workers.engine.scoring import Item
+from training_workers.engine.strategies.best_single import BestSingle
 from training_workers.engine.strategies.strategy import save_strategy
 from training_workers.engine.training import Cancelled, Recipe, Trained
 from training_workers.models import Job, Release, ReleaseExpert
@@ -110,7 +111,9 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
     )
     content = _report(composed, choice, subject, select, release.base, heartbeat)
     folder = f"releases/{release.number}"
-    save_strategy(choice.strategy, Path(settings.MEDIA_ROOT) / folder)
+    release.strategy_folder = folder
+    save_strategy(choice.strategy, release.strategy_path)
+    save_strategy(BestSingle.fit(choice.dev), release.fallback_path)
     with transaction.atomic():
         if not job_beat(job=job):
             raise Cancelled

@@ -54,6 +54,8 @@ class Served:
     base_sha256: str
     pool: ExpertPool
     release: int | None = None
+    # Whether somebody who was in the release has left it: then a merge is taken down.
+    reduced: bool = False
     strategy: Strategy = BASE_ALONE
     experts: dict[str, Expert] = field(default_factory=dict)
 
@@ -156,19 +158,21 @@ class ServingProcess:
                 del served.experts[str(expert_id)]
         if served is None or base.sha256 != served.base_sha256:
             served = Served(base.sha256, ExpertPool(base_in_memory(base)))
-        experts = {}
-        if release is not None:
-            for member in release.members.select_related("expert", "expert__owner"):
-                if member.expert.status == Expert.Status.ELIGIBLE:
-                    experts[str(member.expert_id)] = member.expert
+        members = list(release.members.select_related("expert__owner")) if release else []
+        experts = {
+            str(member.expert_id): member.expert
+            for member in members
+            if member.expert.status == Expert.Status.ELIGIBLE
+        }
+        reduced = len(experts) < len(members)
         for name in experts.keys() - served.pool.names:
             served.pool.add(name, experts[name].adapter_path)
         number = release.number if release else None
-        if served is not self.served or number != served.release:
-            strategy = load_strategy(release.strategy_path) if release else BASE_ALONE
+        if served is not self.served or (number, reduced) != (served.release, served.reduced):
+            strategy = _strategy_of(release, reduced) if release else BASE_ALONE
             # What a router makes of its examples is made now, not while somebody waits.
             strategy.routes(["hello"], frozenset(experts), served.pool)
-            served.strategy, served.release = strategy, number
+            served.strategy, served.release, served.reduced = strategy, number, reduced
             logger.info("serving %s", release or base)
         served.experts = experts
         for name in served.pool.names - experts.keys():
@@ -243,6 +247,16 @@ class ServingProcess:
                         answer.settle()
                     events.append((id_, _done_event(served, answer, time.monotonic() - began)))
             self._send(events)
+
+
+def _strategy_of(release: Release, reduced: bool) -> Strategy:
+    """How a release answers. A merge was tuned and measured as a whole: without one of its experts
+    its fallback answers, until it is rebuilt."""
+    strategy = load_strategy(release.strategy_path)
+    if not reduced or strategy.level != "weight":
+        return strategy
+    # Releases from before fallbacks were saved have none.
+    return load_strategy(release.fallback_path) if release.fallback_path.exists() else BASE_ALONE
 
 
 def _card(served: Served, model: str | None) -> dict[str, Any] | None:

@@ -1,13 +1,15 @@
 """What the workers' floor adds to the page of an expert or a release, which lies below it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import template
 from django.template.context import Context
 
 from contributions.models import Expert
+from governance.models import Candidate, Round
 from training_workers.access import may_cancel
-from training_workers.models import Job
+from training_workers.models import Job, Release, ReleaseExpert
 from training_workers.panel import panel_of
 
 register = template.Library()
@@ -48,6 +50,24 @@ def expert_fate(expert: Expert) -> dict[str, Any]:
     candidacies = expert.candidacies.select_related("round").prefetch_related("round__decisions")
     memberships = expert.memberships.select_related("release")
     return {
+        "expert": expert,
         "candidacies": candidacies.order_by("-round__opens_at", "-id")[:NEWEST],
         "memberships": memberships.order_by("-release__number")[:NEWEST],
     }
+
+
+@register.inclusion_tag("training_workers/_depends_on.html")
+def depends_on(experts: Sequence[Expert]) -> dict[str, Any]:
+    """`{% depends_on experts %}`: the newest rounds and releases that these experts stand in."""
+    candidacies = Candidate.objects.filter(expert__in=experts).select_related("round", "expert")
+    memberships = ReleaseExpert.objects.filter(expert__in=experts)
+    memberships = memberships.select_related("release", "expert").order_by("-release__number")
+    rounds: dict[Round, list[str]] = {}
+    for candidate in candidacies.order_by("-round__opens_at", "expert__name"):
+        rounds.setdefault(candidate.round, []).append(candidate.expert.name)
+    releases: dict[Release, list[str]] = {}
+    for member in memberships:
+        releases.setdefault(member.release, []).append(member.expert.name)
+    # The live one first, however old it is.
+    newest = sorted(releases.items(), key=lambda item: item[0].status != Release.Status.LIVE)
+    return {"rounds": list(rounds.items())[:NEWEST], "releases": newest[:NEWEST]}

@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from contributions.forms import ReasonForm
+from contributions.models import Expert
 from mosaic_site.members.access import member, steward_required
 from training_workers import access
 from training_workers.actions.releases import release_retry as retry
@@ -38,6 +39,8 @@ def release_detail(request: HttpRequest, number: int) -> HttpResponse:
         "tiles": tiles_of(members),
         "report": read_report(release.report, members=members),
         "job": job,
+        "left": [one for one in members if one.expert.status != Expert.Status.ELIGIBLE],
+        "rebuilt": release.rebuilds_of_it.order_by("-number").first(),
     }
     return render(request, "training_workers/release_detail.html", context)
 

@@ -1,0 +1,210 @@
+"""Everything that a member brought and wrote, as one zip. Of the roof: it asks every floor.
+
+It is written while it is sent, so its size costs no memory. Sealed probes are not in it, and no
+ballot: nobody may read those, and nobody knows whose the others are.
+"""
+
+import io
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from allauth.account.models import EmailAddress
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_required
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Model, QuerySet
+from django.db.models.fields.files import FieldFile
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.text import get_valid_filename
+from django.views.decorators.http import require_safe
+
+from contributions.models import Dataset, DatasetVersion, Expert, Priority
+from governance.models import (
+    Comment,
+    CommentReport,
+    Elector,
+    Endorsement,
+    PriorityVote,
+    ProposalVersion,
+    Slate,
+)
+from mosaic_site.ledger.models import Entry
+from mosaic_site.members.access import member
+from mosaic_site.members.models import User
+from mosaic_site.notices.models import Notice
+
+Part = tuple[str, Iterable[bytes]]
+"""A file of the zip: its name and its content, bit by bit."""
+BLOCK = 2**18
+
+README = """\
+Everything that you brought to this site and wrote on it, as of now.
+
+profile.json         what the site knows of you
+datasets/            each with its card, its versions, their files and checked rows
+priorities/          each with its open probes
+experts/             each with its card and its adapter, which transformers and peft load
+*.jsonl              one JSON object a line: proposals, comments, recommended ballots, endorsements,
+                     votes on priorities, reports, notices, rounds you could vote in, ledger entries
+
+Not in it: sealed probes, because nobody may read them, not even who wrote them, as long as models
+are measured on them; ballots, because the site does not know which are yours (your receipts are in
+your browser and your mail); files that were withdrawn and erased.
+"""
+
+
+class Export(StreamingHttpResponse):
+    """Sent bit by bit by an asynchronous server too, where Django would read it all first."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        blocks = iter(self)
+        while block := await sync_to_async(lambda: next(blocks, b""))():
+            yield block
+
+
+@require_safe
+@login_required
+def my_export(request: HttpRequest) -> Export:
+    return Export(
+        zipped(parts_of(member(request))),
+        content_type="application/zip",
+        headers={
+            "Content-Disposition": 'attachment; filename="mosaic-export.zip"',
+            "Cache-Control": "private, no-store",
+        },
+    )
+
+
+class _Sink(io.RawIOBase):
+    """What the zip is written to, and taken from while it grows."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: Any) -> int:
+        self._blocks.append(bytes(block))
+        return len(block)
+
+    def taken(self) -> bytes:
+        taken = b"".join(self._blocks)
+        self._blocks.clear()
+        return taken
+
+
+def zipped(parts: Iterable[Part]) -> Iterator[bytes]:
+    """The bytes of a zip of these files, never empty, as they come to be."""
+    sink = _Sink()
+    with ZipFile(sink, "w", ZIP_DEFLATED) as archive:
+        for name, content in parts:
+            with archive.open(name, "w", force_zip64=True) as entry:
+                for block in content:
+                    entry.write(block)
+                    if written := sink.taken():
+                        yield written
+    yield sink.taken()
+
+
+def parts_of(person: User) -> Iterator[Part]:
+    yield "README.txt", [README.encode()]
+    yield "profile.json", [_json(_profile(person))]
+    for dataset in Dataset.objects.filter(owner=person).order_by("pk"):
+        yield from _dataset(dataset)
+    for priority in Priority.objects.filter(owner=person).order_by("pk"):
+        yield f"priorities/{priority.pk}.json", [_json(_priority(priority))]
+    for expert in Expert.objects.filter(owner=person).order_by("pk"):
+        yield from _expert(expert)
+    for name, rows in _tables(person).items():
+        yield f"{name}.jsonl", (_json(_row(row)) for row in rows.iterator(chunk_size=500))
+
+
+def _profile(person: User) -> dict[str, Any]:
+    return {
+        "username": person.username,
+        "name": person.get_full_name(),
+        "email": person.email,
+        "addresses": list(
+            EmailAddress.objects.filter(user=person).values("email", "verified", "primary")
+        ),
+        "role": person.role,
+        "group": person.group.name if person.group else None,
+        "joined": person.date_joined,
+        "last_login": person.last_login,
+    }
+
+
+def _dataset(dataset: Dataset) -> Iterator[Part]:
+    folder = f"datasets/{dataset.pk}"
+    yield f"{folder}/card.json", [_json(_row(dataset))]
+    for version in dataset.versions.order_by("number"):
+        here = f"{folder}/version-{version.number}"
+        yield f"{here}/version.json", [_json(_row(version))]
+        yield from _file(f"{here}/upload/{_safe(version)}", version.file)
+        yield from _file(f"{here}/rows.jsonl", version.rows_file)
+
+
+def _safe(version: DatasetVersion) -> str:
+    return get_valid_filename(f"file-{version.filename}")
+
+
+def _priority(priority: Priority) -> dict[str, Any]:
+    open_probes = priority.probes.open().order_by("position")
+    return {
+        **_row(priority),
+        "open_probes": list(open_probes.values("position", "prompt", "answer", "part")),
+    }
+
+
+def _expert(expert: Expert) -> Iterator[Part]:
+    folder = f"experts/{expert.pk}"
+    learnt = [version.sha256 for version in expert.versions.all()]
+    yield f"{folder}/card.json", [_json({**_row(expert), "learnt_from": learnt})]
+    if expert.adapter_folder:
+        for file in sorted(expert.adapter_path.glob("*")):
+            yield f"{folder}/adapter/{file.name}", _blocks(file)
+
+
+def _tables(person: User) -> dict[str, QuerySet[Any]]:
+    return {
+        "proposals": ProposalVersion.objects.filter(proposal__author=person).order_by("pk"),
+        "comments": Comment.objects.filter(author=person),
+        "comment_reports": CommentReport.objects.filter(member=person),
+        "recommended_ballots": Slate.objects.filter(author=person),
+        "endorsements": Endorsement.objects.filter(member=person),
+        "priority_votes": PriorityVote.objects.filter(member=person),
+        "rounds": Elector.objects.filter(member=person),
+        "notices": Notice.objects.filter(member=person),
+        "ledger": Entry.objects.filter(actor=person).order_by("sequence"),
+    }
+
+
+def _row(row: Model) -> dict[str, Any]:
+    """A row's own columns; of files their names, no keys that make a form once, no salts."""
+    hidden = {"once", "salt", "actor_salt", "subject_salt"}
+    return {
+        field.attname: str(value) if isinstance(value, FieldFile) else value
+        for field in row._meta.concrete_fields
+        if field.name not in hidden
+        for value in [getattr(row, field.attname)]
+    }
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, cls=DjangoJSONEncoder, ensure_ascii=False).encode() + b"\n"
+
+
+def _file(name: str, file: FieldFile) -> Iterator[Part]:
+    if file.name and file.storage.exists(file.name):
+        with file.open("rb") as stored:
+            yield name, stored.chunks(BLOCK)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stored:
+        while block := stored.read(BLOCK):
+            yield block
