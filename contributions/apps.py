@@ -22,6 +22,7 @@ class ContributionsConfig(AppConfig):
                 "base.registered": "registered the base",
                 "base.activated": "made active the base",
                 "expert.submitted": "submitted the expert",
+                "expert.brought": "brought the trained expert",
                 "expert.approved": "approved for training the expert",
                 "expert.returned": "returned the expert",
                 "expert.training": "began to train the expert",
@@ -32,5 +33,8 @@ class ContributionsConfig(AppConfig):
             }
         )
         notices.register(
-            {"expert.answered": notices.Kind("My submission was answered", immediate=True)}
+            {
+                "expert.answered": notices.Kind("My submission was answered", immediate=True),
+                "expert.findings": notices.Kind("The checks of an expert found something"),
+            }
         )

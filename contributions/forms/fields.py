@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 
 from contributions.intake import Limits
 from mosaic_site.display.words import mib
@@ -39,6 +41,24 @@ def data_file() -> forms.FileField:
             "required": "Choose a file. After an error it has to be chosen again.",
         },
     )
+
+
+class FilesInput(forms.ClearableFileInput):
+    """Several files at once."""
+
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """One or more files: a list of them, empty where none was chosen and none is needed."""
+
+    widget = FilesInput
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
+        chosen = data if isinstance(data, list) else [data]
+        return [
+            super(FilesField, self).clean(one, initial) for one in chosen if one or self.required
+        ]
 
 
 class ReasonForm(forms.Form):

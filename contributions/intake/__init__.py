@@ -1,9 +1,12 @@
 """Checking the files that people bring: datasets and probes. Imports no Django.
 
 `check` reads a dataset, says what is right and wrong with it, and writes the normalised rows;
-`read_probes` and `parse_typed_probes` do the same for the probes of a priority.
+`read_probes` and `parse_typed_probes` do the same for the probes of a priority,
+`read_adapter_files` for an adapter that was trained elsewhere.
 """
 
+from contributions.intake.adapter import AdapterLimits, AdapterRefused
+from contributions.intake.adapter_files import BroughtAdapter, read_adapter_files
 from contributions.intake.check import check
 from contributions.intake.findings import Finding
 from contributions.intake.limits import PROBE_LIMITS, Limits
@@ -13,11 +16,15 @@ from contributions.intake.seen import Probes
 
 __all__ = [
     "PROBE_LIMITS",
+    "AdapterLimits",
+    "AdapterRefused",
+    "BroughtAdapter",
     "Finding",
     "Limits",
     "Probes",
     "Report",
     "check",
     "parse_typed_probes",
+    "read_adapter_files",
     "read_probes",
 ]

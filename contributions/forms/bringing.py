@@ -1,0 +1,71 @@
+"""Bringing an adapter that was trained elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from contributions.forms.fields import FilesField, FilesInput, OnceForm, area
+from contributions.models import Licence, Priority
+
+ADAPTER_FILES = ".zip,.safetensors,.json,.md"
+NOTHING_CHOSEN = "Choose the adapter's folder as a zip, or its files."
+
+
+class _Bring(forms.Form):
+    """What is brought, and what nobody here can see of it."""
+
+    purpose = forms.CharField(
+        label="What is it for?",
+        max_length=600,
+        widget=area(600),
+        help_text="What it answers and what it does not, for those who vote on it.",
+    )
+    origin = forms.CharField(
+        label="What did it learn from?",
+        max_length=2000,
+        widget=area(2000),
+        help_text="The data stay with you; say what they are, so that others can judge.",
+    )
+    licence = forms.ChoiceField(
+        label="Licence",
+        choices=[
+            ("", "Choose the licence of the adapter"),
+            *((value, label) for value, label in Licence.choices if Licence(value).allows_training),
+        ],
+        help_text="What others may do with it. It must fit the data that it learnt from.",
+    )
+    files = FilesField(
+        label="The adapter",
+        widget=FilesInput({"accept": ADAPTER_FILES}),
+        help_text="A zip of its folder; or adapter_model.safetensors and adapter_config.json, and "
+        "README.md and profile.json if it has them, chosen together.",
+        error_messages={"required": NOTHING_CHOSEN, "empty": "One of these files is empty."},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["files"].widget.attrs["data-max-bytes"] = settings.MOSAIC_UPLOAD_LIMIT_BYTES
+
+
+class BringForm(_Bring, OnceForm):
+    name = forms.CharField(label="Name", max_length=60, help_text="As it will stand on the ballot.")
+    priority = forms.ModelChoiceField(
+        label="The need it serves",
+        queryset=Priority.objects.open(),
+        empty_label="Choose a priority",
+        help_text="It is scored on the probes of this priority.",
+    )
+
+    field_order = ["once", "name", "purpose", "priority", "origin", "licence", "files"]
+
+
+class BringAgainForm(_Bring):
+    """The same expert again, described better or with other weights."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["files"].required = False
+        self.fields["files"].help_text += " Empty: those that are here already."
