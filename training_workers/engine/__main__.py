@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -161,7 +162,7 @@ def _train(given: Namespace) -> None:
         profile = profile_of(example.prompt for example in examples)
         (given.out / PROFILE).write_text(json.dumps(profile) + "\n", encoding="utf-8")
     write_card(given.out, base, recipe, trained, given.data, len(examples), given.licence)
-    (given.out / "work").rmdir()
+    shutil.rmtree(given.out / "work", ignore_errors=True)
     print(f"\n{given.out}: {trained.size_bytes} bytes, sha256 {trained.sha256}")
 
 
