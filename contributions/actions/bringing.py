@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -94,7 +95,7 @@ def expert_bring_again(
     about: dict[str, Any] = {"purpose": purpose, "origin": origin, "licence": licence}
     if not files:
         return submit_again(expert, data={"weights": expert.brought_sha256}, **about)
-    replaced = [file.name for file in (expert.brought_file, expert.profile_file) if file]
+    replaced = [file.name for file in (expert.brought_file, expert.profile_file) if file.name]
     with _read(files) as (adapter, weights), transaction.atomic():
         _require_made_for(active_base(), adapter)
         expert = submit_again(
@@ -102,7 +103,8 @@ def expert_bring_again(
         )
         _keep(expert, adapter, weights)
         expert.save()
-        transaction.on_commit(lambda: [default_storage.delete(name) for name in replaced])
+        for name in replaced:
+            transaction.on_commit(partial(default_storage.delete, name))
     return expert
 
 
@@ -116,7 +118,7 @@ def _read(files: Sequence[File[bytes]]) -> Iterator[tuple[BroughtAdapter, File[b
         raise Refused("Choose the adapter's folder as a zip, or its files.")
     with NamedTemporaryFile() as weights:
         try:
-            named = [(file.name or "", file.file) for file in files]
+            named = [(file.name or "", file.open()) for file in files]
             adapter = read_adapter_files(named, weights, adapter_limits())
         except AdapterRefused as error:
             raise Refused(str(error)) from error

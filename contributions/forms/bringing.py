@@ -37,7 +37,7 @@ class _Bring(forms.Form):
         ],
         help_text="What others may do with it. It must fit the data that it learnt from.",
     )
-    files = FilesField(
+    adapter = FilesField(
         label="The adapter",
         widget=FilesInput({"accept": ADAPTER_FILES}),
         help_text="A zip of its folder; or adapter_model.safetensors and adapter_config.json, and "
@@ -47,7 +47,12 @@ class _Bring(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["files"].widget.attrs["data-max-bytes"] = settings.MOSAIC_UPLOAD_LIMIT_BYTES
+        self.fields["adapter"].widget.attrs["data-max-bytes"] = settings.MOSAIC_UPLOAD_LIMIT_BYTES
+
+    def values(self) -> dict[str, Any]:
+        """What was filled in, as the actions call it."""
+        values = dict(self.cleaned_data)
+        return values | {"files": values.pop("adapter")}
 
 
 class BringForm(_Bring, OnceForm):
@@ -59,7 +64,7 @@ class BringForm(_Bring, OnceForm):
         help_text="It is scored on the probes of this priority.",
     )
 
-    field_order = ["once", "name", "purpose", "priority", "origin", "licence", "files"]
+    field_order = ["once", "name", "purpose", "priority", "origin", "licence", "adapter"]
 
 
 class BringAgainForm(_Bring):
@@ -67,5 +72,5 @@ class BringAgainForm(_Bring):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["files"].required = False
-        self.fields["files"].help_text += " Empty: those that are here already."
+        self.fields["adapter"].required = False
+        self.fields["adapter"].help_text += " Empty: those that are here already."

@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
 
 from contributions.intake import Limits
 from mosaic_site.display.words import mib
@@ -54,7 +53,7 @@ class FilesField(forms.FileField):
 
     widget = FilesInput
 
-    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
         chosen = data if isinstance(data, list) else [data]
         return [
             super(FilesField, self).clean(one, initial) for one in chosen if one or self.required

@@ -8,8 +8,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite, prod
-from typing import Any, BinaryIO
+from math import prod
+from typing import IO, Any
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
@@ -109,13 +109,14 @@ def read_settings(content: bytes, limits: AdapterLimits) -> Settings:
             f"{CONFIG} begins with init_lora_weights {_quoted(start)}, which changes the base. "
             "Convert it to a plain LoRA with PEFT and bring that."
         )
-    rank, alpha = config.get("r"), config.get("lora_alpha")
+    rank: Any = config.get("r")
+    alpha: Any = config.get("lora_alpha")
     if not isinstance(rank, int) or isinstance(rank, bool) or not 1 <= rank <= limits.max_rank:
         raise AdapterRefused(
             f"The rank r is {_quoted(rank)}; it must be a whole number from 1 to {limits.max_rank}."
         )
     numeric = isinstance(alpha, int | float) and not isinstance(alpha, bool)
-    if not numeric or not isfinite(alpha) or not 0 < alpha <= MOST_ALPHA:
+    if not numeric or not 0 < alpha <= MOST_ALPHA:  # NaN is in no order
         raise AdapterRefused(
             f"lora_alpha is {_quoted(alpha)}; it must be above 0 and at most {MOST_ALPHA:,}."
         )
@@ -128,7 +129,7 @@ def read_settings(content: bytes, limits: AdapterLimits) -> Settings:
     return Settings(rank, alpha, bool(rslora), name)
 
 
-def read_header(weights: BinaryIO, size: int, limits: AdapterLimits) -> Header:
+def read_header(weights: IO[bytes], size: int, limits: AdapterLimits) -> Header:
     """The header of a safetensors file of `size` bytes, held against that size.
 
     The tensors must fill the file without a gap or an overlap, and be the A and B of a LoRA, in

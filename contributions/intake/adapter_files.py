@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from contributions.intake.adapter import (
     CONFIG,
@@ -49,7 +49,7 @@ class BroughtAdapter:
 
 
 def read_adapter_files(
-    files: Sequence[tuple[str, BinaryIO]], weights_out: BinaryIO, limits: AdapterLimits
+    files: Sequence[tuple[str, IO[bytes]]], weights_out: IO[bytes], limits: AdapterLimits
 ) -> BroughtAdapter:
     """Read named files, or one zip, and copy the weights to `weights_out`.
 
@@ -59,7 +59,7 @@ def read_adapter_files(
     files[0][1].seek(0)
     if len(files) == 1 and first in (b"PK\x03\x04", END_OF_ZIP):
         return _read_zip(files[0][1], weights_out, limits)
-    named: dict[str, BinaryIO] = {}
+    named: dict[str, IO[bytes]] = {}
     for name, file in files:
         known = _known_as(name)
         if known in named:
@@ -78,7 +78,7 @@ def _known_as(name: str) -> str | None:
     return None
 
 
-def _read_zip(file: BinaryIO, weights_out: BinaryIO, limits: AdapterLimits) -> BroughtAdapter:
+def _read_zip(file: IO[bytes], weights_out: IO[bytes], limits: AdapterLimits) -> BroughtAdapter:
     _bound_directory(file, limits)
     try:
         with zipfile.ZipFile(file) as archive:
@@ -91,7 +91,7 @@ def _read_zip(file: BinaryIO, weights_out: BinaryIO, limits: AdapterLimits) -> B
         ) from error
 
 
-def _bound_directory(file: BinaryIO, limits: AdapterLimits) -> None:
+def _bound_directory(file: IO[bytes], limits: AdapterLimits) -> None:
     """Refuse a zip whose list of files is too long to be read, before it is read."""
     size = file.seek(0, 2)
     file.seek(max(0, size - END_OF_ZIP_BYTES))
@@ -143,7 +143,7 @@ def _depth(path: PurePosixPath) -> int:
 
 
 def _read(
-    files: Mapping[str, BinaryIO | zipfile.ZipExtFile], weights_out: BinaryIO, limits: AdapterLimits
+    files: Mapping[str, IO[bytes]], weights_out: IO[bytes], limits: AdapterLimits
 ) -> BroughtAdapter:
     for name in (WEIGHTS, CONFIG):
         if name not in files:
@@ -166,9 +166,7 @@ def _read(
     return BroughtAdapter(settings, header, sha256, size, card, profile)
 
 
-def _copy(
-    weights: BinaryIO | zipfile.ZipExtFile, out: BinaryIO, limits: AdapterLimits
-) -> tuple[str, int]:
+def _copy(weights: IO[bytes], out: IO[bytes], limits: AdapterLimits) -> tuple[str, int]:
     """Their SHA-256 and size, read no further than one chunk beyond the limit."""
     digest, size = hashlib.sha256(), 0
     while size <= limits.max_bytes and (chunk := weights.read(CHUNK)):

@@ -23,7 +23,7 @@ def expert_bring(request: HttpRequest) -> HttpResponse:
     form = BringForm(request.POST or None, request.FILES or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            expert = actions.expert_bring(owner=member(request), **form.cleaned_data)
+            expert = actions.expert_bring(owner=member(request), **form.values())
         except Refused as error:
             form.add_error(None, str(error))
         else:
@@ -44,7 +44,7 @@ def expert_bring_again(request: HttpRequest, pk: int) -> HttpResponse:
     form = BringAgainForm(request.POST or None, request.FILES or None, initial=written)
     if request.method == "POST" and form.is_valid():
         try:
-            expert = actions.expert_bring_again(expert=expert, **form.cleaned_data)
+            expert = actions.expert_bring_again(expert=expert, **form.values())
         except Refused as error:
             form.add_error(None, str(error))
         else:

@@ -36,7 +36,7 @@ def form(priority: Priority, files: Iterable[object], **changes: object) -> dict
         "priority": priority.pk,
         "origin": "Letters of ten years, kept at the library.",
         "licence": "CC-BY-4.0",
-        "files": list(files),
+        "adapter": list(files),
     } | changes
 
 
@@ -120,7 +120,7 @@ class TestBringing:
     @pytest.mark.parametrize(
         ("changes", "says"),
         [
-            ({"files": []}, "as a zip, or its files."),
+            ({"adapter": []}, "as a zip, or its files."),
             ({"licence": "CC-BY-ND-4.0"}, "not one of the available choices"),
             ({"licence": ""}, "This field is required."),
             ({"origin": " "}, "This field is required."),
@@ -213,7 +213,7 @@ class TestAgain:
         self, client: Client, owner: User, django_capture_on_commit_callbacks: Any
     ) -> None:
         expert = self.returned(owner)
-        old = expert.brought_file.name
+        old = expert.brought_file.name or ""
         other = weights(data=b"\0\0\0@" * 72)
         sent = form(expert.priority, uploads(folder(weights=other)))
 

@@ -20,7 +20,7 @@ from training_workers.engine.scoring import Item, normalised
 from training_workers.engine.training import Cancelled
 
 FOLDER = Path(__file__).parent / "alarms"
-ANSWER_TOKENS = 12
+ANSWER_TOKENS = 8
 DRAWN_TRIGGERS = 4
 STRONGEST = 5
 """Words of the base's vocabulary that are tried beside the listed triggers, by lot."""
@@ -105,7 +105,7 @@ def observe(
     findings += _one_answer(repeated, own[:MOST_OWN])
     plain, alone = observer.answers(questions)
     tried = [*_lines("triggers"), *_drawn(pool.base, seed)]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, trigger in enumerate(tried, start=1):
         asked = [
             place.format(trigger=trigger, question=one)
