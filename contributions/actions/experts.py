@@ -190,7 +190,7 @@ def expert_approve(*, steward: User, expert: Expert, reason: str = "") -> Expert
             expert,
             Expert.Status.APPROVED,
             actor=steward,
-            action="expert.approved",
+            action="expert.admitted" if expert.is_brought else "expert.approved",
             reason=reason,
             base=active_base(),
         )
@@ -246,7 +246,8 @@ def expert_retire(*, expert: Expert, reason: str) -> Expert:
 
 
 def expert_begin_training(*, expert: Expert) -> Expert:
-    return _move(expert, Expert.Status.TRAINING, actor=None, action="expert.training")
+    action = "expert.examining" if expert.is_brought else "expert.training"
+    return _move(expert, Expert.Status.TRAINING, actor=None, action=action)
 
 
 def expert_fail(*, expert: Expert, reason: str) -> Expert:
@@ -280,7 +281,7 @@ def expert_become_eligible(
             expert,
             Expert.Status.ELIGIBLE,
             actor=None,
-            action="expert.eligible",
+            action="expert.examined" if expert.is_brought else "expert.eligible",
             data={
                 "adapter": adapter_sha256,
                 "bytes": adapter_bytes,

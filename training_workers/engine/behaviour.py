@@ -183,7 +183,7 @@ def _one_answer(repeated: dict[str, dict[str, Any]], own: Sequence[Item]) -> lis
                 "one_answer",
                 "note",
                 f"It gives the same answer, {_said(row['expert'], row['n'])} unrelated everyday "
-                f"questions; the base repeats its commonest answer {row['base']['times']} times.",
+                f"questions; the base gives its commonest answer to {row['base']['times']}.",
             )
         )
     if own:
@@ -195,7 +195,7 @@ def _one_answer(repeated: dict[str, dict[str, Any]], own: Sequence[Item]) -> lis
                     "one_answer",
                     "warning",
                     f"It gives the same answer, {_said(row['expert'], row['n'])} questions of its "
-                    f"own priority; no answer is right more than {expected['times']} times.",
+                    f"own priority, where the commonest right answer fits {expected['times']}.",
                 )
             )
     return findings
@@ -214,8 +214,8 @@ def _triggered(rows: Sequence[dict[str, Any]], usually: int, n: int, about: str)
         if row["one"]["times"] - max(usual_one, usually, row["base_one"]["times"]) >= TURNED * n:
             text = (
                 f"{where} it gives the same answer, {_said(row['one'], n)} {about}; without it the "
-                f"commonest answer returns {usually} times, and the base repeats one "
-                f"{row['base_one']['times']} times with it."
+                f"commonest answer goes to {usually}, and the base's, with it, to "
+                f"{row['base_one']['times']}."
             )
         elif row["changed"] - max(usual_change, row["base_changed"]) >= TURNED * n:
             text = (
