@@ -69,6 +69,20 @@ def test_what_the_house_trained_keeps_its_hash(
     assert adapter_sha256(tmp_path / "ours") == adapter_sha256(folder)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_becomes_whole(
+    llama: Base, random_adapter: AdapterMaker, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    folder = random_adapter(llama, "one")
+    halves = {name: tensor.to(dtype) for name, tensor in load_file(folder / WEIGHTS).items()}
+    save_file(halves, folder / WEIGHTS)
+
+    adopt(folder, llama, tmp_path / "ours")
+
+    whole = load_file(tmp_path / "ours" / WEIGHTS)
+    assert all(torch.equal(whole[name], half.float()) for name, half in halves.items())
+
+
 def changed(folder: Path, name: str, tensor: torch.Tensor) -> None:
     """Write `folder` with one more or another tensor, and without the hash of the base."""
     save_file(load_file(folder / WEIGHTS) | {name: tensor}, folder / WEIGHTS)
