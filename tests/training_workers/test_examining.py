@@ -50,6 +50,19 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def submit(owner: User, priority: Priority) -> Expert:
+    """The expert that the home folder holds, to be trained by a worker."""
+    content = "prompt,completion\n" + "".join(f"{prompt},{answer}\n" for prompt, answer in ROWS)
+    return bring.expert_submit(
+        owner=owner,
+        name="Here",
+        purpose="Knows red.",
+        priority=priority,
+        versions=list(make_dataset(owner, content=content).versions.all()),
+        recipe=RECIPE,
+    )
+
+
 def see_through(expert: Expert, steward: User) -> Expert:
     """Let a worker do what the steward approves."""
     bring.expert_approve(steward=steward, expert=expert)
@@ -74,16 +87,7 @@ def test_trained_at_home_it_is_the_same_as_a_workers_and_the_copy_is_told(
     register_pocket()
     owner, steward = make_user(), make_user(steward=True)
     priority = declare(owner)
-    content = "prompt,completion\n" + "".join(f"{prompt},{answer}\n" for prompt, answer in ROWS)
-    here = bring.expert_submit(
-        owner=owner,
-        name="Here",
-        purpose="Knows red.",
-        priority=priority,
-        versions=list(make_dataset(owner, content=content).versions.all()),
-        recipe=RECIPE,
-    )
-    see_through(here, steward)
+    here = see_through(submit(owner, priority), steward)
     assert here.status == Expert.Status.ELIGIBLE, here.status_reason
     assert here.adapter_sha256 == adapter_sha256(home)
     assert not any(one["kind"] == "clone" for one in here.checks["findings"])
@@ -149,3 +153,29 @@ def test_a_release_of_what_was_brought_alone_says_what_it_lacks(home: Path, clie
     assert release.status == Release.Status.LIVE, release.status_reason
     assert "their data stayed there" in release.report["missing"]["monolith"]
     assert client.get(release.get_absolute_url()).status_code == 200
+
+
+def test_monoliths_beside_one_that_was_brought_learn_from_the_rest(home: Path) -> None:
+    register_pocket()
+    owner, steward = make_user(), make_user(steward=True)
+    priority = declare(owner)
+    files = files_of(home)
+    del files["profile.json"]
+    experts = [
+        see_through(expert, steward)
+        for expert in (
+            submit(owner, priority),
+            make_brought_expert(make_user(), files=files, priority=priority),
+        )
+    ]
+    release = composing_release(steward, experts)
+
+    assert work()
+
+    release.refresh_from_db()
+    assert release.status == Release.Status.LIVE, release.status_reason
+    assert (
+        "1 of 2 experts were trained elsewhere; the monoliths could not learn from their data."
+        in release.report["sentences"]
+    )
+    assert release.report["tokens"]["experts"] == experts[0].tokens
