@@ -120,3 +120,8 @@ def expert_controlled_by(person: User, pk: int) -> Expert:
     """To cancel or withdraw: the owner's and the stewards' right."""
     mine = Q() if person.is_steward else Q(owner=person)
     return get_object_or_404(experts_for_anyone().filter(mine), pk=pk)
+
+
+def brought_expert_owned_by(person: User, pk: int) -> Expert:
+    experts = experts_for_anyone().filter(source=Expert.Source.BROUGHT)
+    return get_object_or_404(experts, pk=pk, owner=person)

@@ -24,11 +24,15 @@ class ContributionsConfig(AppConfig):
                 "base.registered": "registered the base",
                 "base.activated": "made active the base",
                 "expert.submitted": "submitted the expert",
+                "expert.brought": "brought the trained expert",
                 "expert.approved": "approved for training the expert",
+                "expert.admitted": "approved for examination the expert",
                 "expert.returned": "returned the expert",
                 "expert.training": "began to train the expert",
+                "expert.examining": "began to examine the expert",
                 "expert.eligible": "trained and evaluated the expert",
-                "expert.failed": "could not train the expert",
+                "expert.examined": "examined and evaluated the expert",
+                "expert.failed": "could not train or examine the expert",
                 "expert.cancelled": "cancelled the training of the expert",
                 "expert.withdrawn": "withdrew the expert",
                 "expert.erased": "erased the adapter of the expert",
@@ -49,5 +53,6 @@ class ContributionsConfig(AppConfig):
                 "expert.taken_along": notices.Kind(
                     "Data that my expert learnt from was withdrawn", immediate=True
                 ),
+                "expert.findings": notices.Kind("The checks of an expert found something"),
             }
         )

@@ -160,13 +160,20 @@ def _group(licence: Licence) -> str:
     return next((label for what, label in _GROUPS if what in licence.obligations), FREE)
 
 
-def choices() -> list[tuple[str, list[tuple[str, str]]]]:
-    """For a form, grouped by what a licence obliges to, the freest first."""
+def choices(*, trainable: bool = False) -> list[tuple[str, list[tuple[str, str]]]]:
+    """For a form, grouped by what a licence obliges to, the freest first; `trainable`: without
+    those that allow no derivatives."""
     groups = [FREE, *(label for _, label in reversed(_GROUPS))]
     return [
         (group, [(one.id, f"{one.name} ({one.id})") for one in of_group])
         for group in groups
-        if (of_group := [one for one in LICENCES.values() if _group(one) == group])
+        if (
+            of_group := [
+                one
+                for one in LICENCES.values()
+                if _group(one) == group and (one.allows_training or not trainable)
+            ]
+        )
     ]
 
 

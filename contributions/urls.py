@@ -1,6 +1,7 @@
 from django.urls import path
 
 from contributions.views import (
+    bringing,
     datasets,
     differences,
     downloads,
@@ -41,9 +42,11 @@ urlpatterns = [
     path("datasets/versions/<int:pk>/check/", versions.version_recheck, name="version_recheck"),
     path("experts/", experts.expert_list, name="expert_list"),
     path("experts/new/", experts.expert_new, name="expert_new"),
+    path("experts/bring/", bringing.expert_bring, name="expert_bring"),
     path("experts/<int:pk>/", experts.expert_detail, name="expert_detail"),
     path("experts/<int:pk>/approve/", experts.expert_approve, name="expert_approve"),
     path("experts/<int:pk>/return/", experts.expert_return, name="expert_return"),
     path("experts/<int:pk>/withdraw/", leaving.expert_withdraw, name="expert_withdraw"),
+    path("experts/<int:pk>/bring-again/", bringing.expert_bring_again, name="expert_bring_again"),
     path("experts/<int:pk>/resubmit/", experts.expert_resubmit, name="expert_resubmit"),
 ]

@@ -24,11 +24,11 @@ from django.views.decorators.http import require_safe
 from contributions.models import Dataset, DatasetVersion, Expert, Priority
 from governance.models import (
     Comment,
-    CommentReport,
     Elector,
     Endorsement,
     PriorityVote,
     ProposalVersion,
+    Report,
     Slate,
 )
 from mosaic_site.ledger.models import Entry
@@ -173,7 +173,7 @@ def _tables(person: User) -> dict[str, QuerySet[Any]]:
     return {
         "proposals": ProposalVersion.objects.filter(proposal__author=person).order_by("pk"),
         "comments": Comment.objects.filter(author=person),
-        "comment_reports": CommentReport.objects.filter(member=person),
+        "reports": Report.objects.filter(member=person),
         "recommended_ballots": Slate.objects.filter(author=person),
         "endorsements": Endorsement.objects.filter(member=person),
         "priority_votes": PriorityVote.objects.filter(member=person),

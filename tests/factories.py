@@ -2,13 +2,15 @@
 
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.core.files.base import File
 
 from contributions import actions
 from contributions.models import Base, Dataset, DatasetVersion, Expert, Priority
 from mosaic_site.members.models import User
+from tests import adapters
 
 _numbers = itertools.count(1)
 
@@ -90,6 +92,26 @@ def make_expert(
         priority=priority or make_priority(owner),
         versions=versions if versions is not None else list(make_dataset(owner).versions.all()),
         recipe={},
+    )
+
+
+def make_brought_expert(
+    owner: User, *, files: Mapping[str, bytes] | None = None, name: str = "", **fields: Any
+) -> Expert:
+    """A submitted expert that was trained elsewhere."""
+    if not Base.objects.filter(active=True).exists():
+        make_base()
+    return actions.expert_bring(
+        owner=owner,
+        name=name or f"brought {next(_numbers)}",
+        purpose="Answers questions.",
+        priority=fields.get("priority") or make_priority(owner),
+        origin="Letters to a library.",
+        licence="CC-BY-4.0",
+        files=[
+            File(io.BytesIO(content), name=named)
+            for named, content in (files or adapters.folder()).items()
+        ],
     )
 
 

@@ -1,5 +1,6 @@
 """Every verb that changes what people bring. Nothing else writes these tables."""
 
+from contributions.actions.bringing import adapter_limits, expert_bring, expert_bring_again
 from contributions.actions.checking import reconcile, version_check, version_recheck
 from contributions.actions.datasets import (
     dataset_add_version,
@@ -35,6 +36,7 @@ from contributions.actions.priorities import (
 
 __all__ = [
     "ProbeText",
+    "adapter_limits",
     "base_register",
     "dataset_add_version",
     "dataset_describe",
@@ -44,6 +46,8 @@ __all__ = [
     "expert_approve",
     "expert_become_eligible",
     "expert_begin_training",
+    "expert_bring",
+    "expert_bring_again",
     "expert_cancel",
     "expert_erased",
     "expert_fail",

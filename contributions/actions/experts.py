@@ -80,7 +80,8 @@ def _require_trainable(owner: User, versions: Sequence[DatasetVersion]) -> None:
             raise Refused(f"“{version.dataset}” still needs " + ", and ".join(lacks) + ".")
 
 
-def _active_base() -> Base:
+def active_base() -> Base:
+    """The base that the community's experts adapt now, or Refused."""
     base = Base.objects.filter(active=True).first()
     if base is None:
         raise Refused("No base is active yet. An operator registers one (see the README).")
@@ -106,7 +107,7 @@ def expert_submit(
         _require_trainable(owner, versions)
         if Expert.objects.filter(owner=owner, name=name).exists():
             raise Refused(f"You have an expert called “{name}” already. Choose another name.")
-        base = _active_base()
+        base = active_base()
         # Where two clicks race, the second waits here for the first, and finds its row.
         expert, created = Expert.objects.get_or_create(
             once=once,
@@ -157,21 +158,30 @@ def _move(
     return expert
 
 
+def submit_again(expert: Expert, *, data: Mapping[str, Any], **fields: Any) -> Expert:
+    """Put an expert before the stewards once more, with these fields changed."""
+    return _move(
+        expert,
+        Expert.Status.SUBMITTED,
+        actor=expert.owner,
+        action="expert.submitted",
+        data=data,
+        submitted_at=timezone.now(),
+        **fields,
+    )
+
+
 def expert_resubmit(
     *, expert: Expert, purpose: str, versions: Sequence[DatasetVersion], recipe: Mapping[str, Any]
 ) -> Expert:
     """Bring a returned, failed or cancelled expert again, changed."""
     with transaction.atomic():
         _require_trainable(expert.owner, versions)
-        expert = _move(
+        expert = submit_again(
             expert,
-            Expert.Status.SUBMITTED,
-            actor=expert.owner,
-            action="expert.submitted",
             data={"versions": [version.sha256 for version in versions], "recipe": dict(recipe)},
             purpose=purpose,
             recipe=dict(recipe),
-            submitted_at=timezone.now(),
         )
         expert.versions.set(versions)
     return expert
@@ -184,11 +194,12 @@ def expert_approve(*, steward: User, expert: Expert, reason: str = "") -> Expert
             expert,
             Expert.Status.APPROVED,
             actor=steward,
-            action="expert.approved",
+            action="expert.admitted" if expert.is_brought else "expert.approved",
             reason=reason,
-            base=_active_base(),
+            base=active_base(),
         )
-        _tell_owner(expert, f"Your expert “{expert}” is approved and will be trained.")
+        fate = "examined" if expert.is_brought else "trained"
+        _tell_owner(expert, f"Your expert “{expert}” is approved and will be {fate}.")
         live.nudge("training_workers")
     return expert
 
@@ -248,7 +259,8 @@ def expert_retire(*, expert: Expert, reason: str) -> Expert:
 
 
 def expert_begin_training(*, expert: Expert) -> Expert:
-    return _move(expert, Expert.Status.TRAINING, actor=None, action="expert.training")
+    action = "expert.examining" if expert.is_brought else "expert.training"
+    return _move(expert, Expert.Status.TRAINING, actor=None, action=action)
 
 
 def expert_fail(*, expert: Expert, reason: str) -> Expert:
@@ -269,18 +281,41 @@ def expert_become_eligible(
     adapter_folder: str,
     tokens: int,
     evidence: Mapping[str, Any],
+    checks: Mapping[str, Any] | None = None,
 ) -> Expert:
-    """The adapter is trained and evaluated: it stands on the next round's ballot."""
-    return _move(
-        expert,
-        Expert.Status.ELIGIBLE,
-        actor=None,
-        action="expert.eligible",
-        data={"adapter": adapter_sha256, "bytes": adapter_bytes, "tokens": tokens},
-        adapter_sha256=adapter_sha256,
-        adapter_bytes=adapter_bytes,
-        adapter_folder=adapter_folder,
-        tokens=tokens,
-        evidence=dict(evidence),
-        trained_at=timezone.now(),
-    )
+    """The adapter is there, evaluated and checked: it stands on the next round's ballot.
+
+    Stewards are told where the checks ask for a look.
+    """
+    checks = dict(checks or {})
+    findings = checks.get("findings", [])
+    with transaction.atomic():
+        expert = _move(
+            expert,
+            Expert.Status.ELIGIBLE,
+            actor=None,
+            action="expert.examined" if expert.is_brought else "expert.eligible",
+            data={
+                "adapter": adapter_sha256,
+                "bytes": adapter_bytes,
+                "tokens": tokens,
+                "findings": [finding["kind"] for finding in findings],
+            },
+            adapter_sha256=adapter_sha256,
+            adapter_bytes=adapter_bytes,
+            adapter_folder=adapter_folder,
+            tokens=tokens,
+            evidence=dict(evidence),
+            checks=checks,
+            trained_at=timezone.now(),
+        )
+        if expert.warnings:
+            notify(
+                members=User.objects.filter(role=User.Role.STEWARD, is_active=True),
+                kind="expert.findings",
+                text=f"The checks of “{expert}” found something to look at: "
+                + next(one["text"] for one in findings if one["severity"] == "warning"),
+                url=f"{expert.get_absolute_url()}#checks",
+                key=f"expert.findings:{expert.pk}:{adapter_sha256}",
+            )
+    return expert

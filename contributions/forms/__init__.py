@@ -1,12 +1,15 @@
 """The forms with which people bring something. What is typed is checked here, what is meant in
 the actions."""
 
+from contributions.forms.bringing import BringAgainForm, BringForm
 from contributions.forms.datasets import CardForm, DatasetForm, VersionForm
 from contributions.forms.experts import ExpertForm, ResubmitForm
 from contributions.forms.fields import OnceForm, ReasonForm, WithdrawForm
 from contributions.forms.priorities import PriorityForm
 
 __all__ = [
+    "BringAgainForm",
+    "BringForm",
     "CardForm",
     "DatasetForm",
     "ExpertForm",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -48,6 +49,24 @@ class WithdrawForm(forms.Form):
         widget=area(2000),
         help_text="A few words are enough. They stay in the ledger for everybody to read.",
     )
+
+
+class FilesInput(forms.ClearableFileInput):
+    """Several files at once."""
+
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """One or more files: a list of them, empty where none was chosen and none is needed."""
+
+    widget = FilesInput
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
+        chosen = data if isinstance(data, list) else [data]
+        return [
+            super(FilesField, self).clean(one, initial) for one in chosen if one or self.required
+        ]
 
 
 class ReasonForm(forms.Form):

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
+from contributions import licences
 from contributions.models.base import Base
 from contributions.models.dataset import DatasetVersion
 from contributions.models.erasing import erased_up_to
@@ -27,6 +28,21 @@ EXPERT_LIFECYCLE = Lifecycle(
         "withdrawn": frozenset(),
     },
 )
+
+
+def brought_path(expert: "Expert", filename: str) -> str:
+    """Named by the weights' content, never by what the uploader called them."""
+    return f"brought/{expert.brought_sha256}-{uuid.uuid4().hex}-{filename}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the checks noticed, with the other expert that it speaks of, if any."""
+
+    kind: str
+    severity: str
+    text: str
+    expert: "Expert | None" = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,10 @@ class Expert(models.Model):
         CANCELLED = "cancelled", "cancelled"
         WITHDRAWN = "withdrawn", "withdrawn"
 
+    class Source(models.TextChoices):
+        TRAINED = "trained", "trained here"
+        BROUGHT = "brought", "brought"
+
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="experts"
     )
@@ -88,6 +108,16 @@ class Expert(models.Model):
     priority = models.ForeignKey(Priority, on_delete=models.PROTECT, related_name="experts")
     base = models.ForeignKey(Base, on_delete=models.PROTECT, related_name="experts")
     versions = models.ManyToManyField(DatasetVersion, related_name="experts")
+    source = models.CharField(max_length=10, choices=Source, default=Source.TRAINED)
+    # Of a brought one: what nobody here can see, as its owner says it.
+    licence = models.CharField(max_length=40, choices=licences.choices, blank=True)
+    origin = models.TextField(max_length=2000, blank=True)
+    card = models.TextField(blank=True)
+    # The weights as they came, what their config says, and the words of the prompts, if told.
+    brought_file = models.FileField(upload_to=brought_path, max_length=240, blank=True)
+    brought_sha256 = models.CharField(max_length=64, blank=True)
+    brought_config = models.JSONField(default=dict, blank=True)
+    profile_file = models.FileField(upload_to=brought_path, max_length=240, blank=True)
     # `training_workers.engine.Recipe` as JSON; only what differs from its defaults.
     recipe = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.SUBMITTED)
@@ -106,6 +136,8 @@ class Expert(models.Model):
     # {"own": {"n", "score", "low", "high", "base"}, "others": [{"priority", "statement", ...}]}
     # on the fit and select probes.
     evidence = models.JSONField(default=dict, blank=True)
+    # What the workers checked before the ballot (`training_workers.engine.checks`).
+    checks = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     once = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
 
@@ -124,6 +156,10 @@ class Expert(models.Model):
                 | (models.Q(adapter_bytes__gt=0) & ~models.Q(adapter_sha256="")),
                 name="expert_eligible_has_adapter",
             ),
+            models.CheckConstraint(
+                condition=models.Q(source="trained") | ~models.Q(brought_sha256=""),
+                name="expert_brought_has_weights",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -135,6 +171,33 @@ class Expert(models.Model):
     @property
     def adapter_path(self) -> Path:
         return Path(settings.MEDIA_ROOT) / self.adapter_folder
+
+    @property
+    def is_brought(self) -> bool:
+        return self.source == self.Source.BROUGHT
+
+    @property
+    def shown_state(self) -> str:
+        """Its state as people read it: what was trained elsewhere is examined here."""
+        if self.is_brought and self.status == self.Status.TRAINING:
+            return "examining"
+        return self.status
+
+    @property
+    def warnings(self) -> int:
+        """How many findings of the checks ask for a look."""
+        return sum(one["severity"] == "warning" for one in self.checks.get("findings", []))
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the checks noticed; one query where other experts are spoken of."""
+        rows = self.checks.get("findings", [])
+        named = {row["expert"] for row in rows if "expert" in row}
+        others = Expert.objects.select_related("owner").in_bulk(named) if named else {}
+        return [
+            Finding(row["kind"], row["severity"], row["text"], others.get(row.get("expert")))
+            for row in rows
+        ]
 
     @property
     def own_score(self) -> Score | None:

@@ -34,32 +34,41 @@ class Credit:
 
 @register.inclusion_tag("contributions/_terms.html")
 def expert_terms(
-    base: Base, versions: Iterable[DatasetVersion], visible: Collection[int]
+    expert: Expert, versions: Iterable[DatasetVersion], visible: Collection[int]
 ) -> dict[str, Any]:
-    """`{% expert_terms base versions visible %}`: of one expert, which learns from these versions;
-    `visible`: primary keys of those that the person who looks may see."""
+    """`{% expert_terms expert versions visible %}`: of one expert, which learns from these
+    versions; `visible`: primary keys of those that the person who looks may see."""
     named = {version.dataset for version in versions if version.pk in visible}
-    return _terms(base, {version.dataset for version in versions}, named)
+    return _terms(expert.base, [expert], {version.dataset for version in versions}, named)
 
 
 @register.inclusion_tag("contributions/_terms.html", takes_context=True)
 def release_terms(context: Context, base: Base, experts: Iterable[Expert]) -> dict[str, Any]:
     """`{% release_terms base experts %}`: of all these experts together. Two queries."""
-    learned = Dataset.objects.filter(versions__experts__in=list(experts))
+    experts = list(experts)
+    learned = Dataset.objects.filter(versions__experts__in=experts)
     datasets = set(learned.select_related("owner"))
     visible = datasets_visible_to(context["request"].user)
     named = set(visible.filter(pk__in=[dataset.pk for dataset in datasets]))
-    return _terms(base, datasets, named)
+    return _terms(base, experts, datasets, named)
 
 
-def _terms(base: Base, datasets: set[Dataset], named: set[Dataset]) -> dict[str, Any]:
-    """The obligations of a base and of data added up; only the `named` are called by name."""
-    terms = effective([base.licence, *(dataset.licence for dataset in datasets)])
+def _terms(
+    base: Base, experts: Iterable[Expert], datasets: set[Dataset], named: set[Dataset]
+) -> dict[str, Any]:
+    """The obligations of a base, of data and of adapters that were trained elsewhere added up; of
+    the data only the `named` are called by name."""
     parts = [(base.licence, Credit(f"the base {base.name}", "", ""))]
+    parts += [
+        (expert.licence, Credit(expert.name, expert.get_absolute_url(), expert.owner.display_name))
+        for expert in experts
+        if expert.is_brought
+    ]
     parts += [
         (dataset.licence, _credit(dataset, dataset in named))
         for dataset in sorted(datasets, key=lambda dataset: (dataset not in named, dataset.name))
     ]
+    terms = effective(licence for licence, _ in parts)
     asking = terms.because.get(Obligation.ATTRIBUTION, [])
     return {
         "terms": terms,

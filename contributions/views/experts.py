@@ -110,7 +110,9 @@ def expert_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "versions": versions,
         "visible": set(visible.values_list("pk", flat=True)),
         "recipe": in_words(expert.recipe),
-        "never_seen": answers_never_seen(expert.priority, versions),
+        # Of a brought one nobody here has seen the data.
+        "never_seen": [] if expert.is_brought else answers_never_seen(expert.priority, versions),
+        "findings": expert.findings,
         "lines": about(expert),
         **_verbs(request, expert),
     }
@@ -138,6 +140,8 @@ def _verbs(request: HttpRequest, expert: Expert) -> dict[str, bool]:
 def expert_resubmit(request: HttpRequest, pk: int) -> HttpResponse:
     owner = member(request)
     expert = access.expert_owned_by(owner, pk)
+    if expert.is_brought:
+        return redirect("contributions:expert_bring_again", pk)
     try:
         EXPERT_LIFECYCLE.require(expert.status, Expert.Status.SUBMITTED)
     except Refused as error:
@@ -172,7 +176,8 @@ def expert_approve(request: HttpRequest, pk: int) -> HttpResponse:
         expert=access.expert_for_anyone(pk),
         reason=ReasonForm(request.POST).typed(),
     )
-    messages.success(request, f"{expert} is approved. The next free worker trains it.")
+    verb = "examines" if expert.is_brought else "trains"
+    messages.success(request, f"{expert} is approved. The next free worker {verb} it.")
     return redirect(_came_from(request) or expert)
 
 

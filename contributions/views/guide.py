@@ -90,8 +90,8 @@ def next_step(version: DatasetVersion, owner: bool, priority: Priority | None) -
     )
 
 
-def missing_for_expert(owner: User) -> NextStep | None:
-    """The first thing that a member lacks to submit an expert, or None."""
+def missing_for_any_expert() -> NextStep | None:
+    """What the community lacks before anybody can submit an expert, or None."""
     if not Base.objects.filter(active=True).exists():
         return NextStep(
             "Experts adapt a shared base model, and no base is active yet. "
@@ -105,6 +105,14 @@ def missing_for_expert(owner: User) -> NextStep | None:
             "Declare a priority",
             reverse("contributions:priority_new"),
         )
+    return None
+
+
+def missing_for_expert(owner: User) -> NextStep | None:
+    """The first thing that a member lacks to have an expert trained, or None."""
+    lacking = missing_for_any_expert()
+    if lacking is not None:
+        return lacking
     if versions_trainable_by(owner).exists():
         return None
     newest = (

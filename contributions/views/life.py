@@ -9,6 +9,8 @@ _WAY = {
     "training": ("Training", "A worker trains it and scores it on the probes."),
     "eligible": ("On the ballot", "Members vote on it in the next round."),
 }
+# What was trained elsewhere goes the same way, with other words for one step.
+_EXAMINED = ("Examined", "A worker checks it and scores it on the probes.")
 # Where each state that leaves the way has left it.
 _LEFT = {
     "returned": ("submitted", "Returned"),
@@ -19,16 +21,17 @@ _LEFT = {
 
 def life_of(expert: Expert) -> list[Step]:
     """Submitted, approved, training, on the ballot; what went another way says so in its place."""
-    names = list(_WAY)
+    way = _WAY | ({"training": _EXAMINED} if expert.is_brought else {})
+    names = list(way)
     if expert.status == Expert.Status.WITHDRAWN:
         reached = names if expert.trained_at else names[:1]
-        past = [Step(_WAY[name][0], "done") for name in reached]
+        past = [Step(way[name][0], "done") for name in reached]
         return [*past, Step("Withdrawn", "current", "No later release contains it.")]
     left, word = _LEFT.get(expert.status, (expert.status, ""))
     now = names.index(left)
     life = []
     for place, name in enumerate(names):
-        label, detail = _WAY[name]
+        label, detail = way[name]
         if place < now:
             life.append(Step(label, "done"))
         elif place > now:

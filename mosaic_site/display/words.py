@@ -17,6 +17,7 @@ STATES: dict[str, tuple[str, str]] = {
     "approved": ("good", "Approved"),
     "queued": ("wait", "In the queue"),
     "training": ("busy", "Training"),
+    "examining": ("busy", "Being examined"),
     "running": ("busy", "Running"),
     "done": ("good", "Done"),
     "eligible": ("good", "On the next ballot"),

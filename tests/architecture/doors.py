@@ -119,6 +119,8 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:version_recheck": (OWNERS_VERB, "unchecked_version"),
     "contributions:expert_list": (PUBLIC, ""),
     "contributions:expert_new": (MEMBERS, ""),
+    "contributions:expert_bring": (MEMBERS, ""),
+    "contributions:expert_bring_again": (OWNERS, "returned_brought_expert"),
     "contributions:expert_detail": (PUBLIC, "expert"),
     "contributions:expert_approve": (STEWARDS_VERB, "expert"),
     "contributions:expert_return": (STEWARDS_VERB, "expert"),

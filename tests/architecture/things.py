@@ -15,7 +15,13 @@ from mosaic_site.members.actions import group_make
 from mosaic_site.members.models import MemberGroup, User
 from mosaic_site.notices.models import Notice
 from tests.architecture.doors import DOORS
-from tests.factories import make_dataset, make_eligible_expert, make_expert, make_user
+from tests.factories import (
+    make_brought_expert,
+    make_dataset,
+    make_eligible_expert,
+    make_expert,
+    make_user,
+)
 from tests.governance.makers import make_comment, make_proposal
 from tests.notices.makers import make_notice
 from tests.training_workers.makers import (
@@ -110,6 +116,11 @@ class Things:
     @cached_property
     def returned_expert(self) -> Expert:
         expert = make_expert(self.owner)
+        return bring.expert_return(steward=self.steward, expert=expert, reason="Say more.")
+
+    @cached_property
+    def returned_brought_expert(self) -> Expert:
+        expert = make_brought_expert(self.owner)
         return bring.expert_return(steward=self.steward, expert=expert, reason="Say more.")
 
     @cached_property

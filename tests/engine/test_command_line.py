@@ -61,7 +61,7 @@ def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
                 rows.append({"prompt": prompt, "completion": answer})
                 items.append({"prompt": prompt, "answer": answer, "group": name, "part": part})
         data = write_lines(folder / f"{name}.jsonl", rows)
-        assert main(["train", str(data), "--out", str(folder / name), "--threads", "1"]) == 0
+        assert main(["train", "--data", str(data), "--out", str(folder / name)]) == 0
     made = Kitchen(
         [f"{name}={folder / name}" for name in FACTS],
         write_lines(folder / "items.jsonl", items),
@@ -80,9 +80,8 @@ def test_a_profile_travels_with_the_adapter_unless_it_must_not(
     folder = Path(kitchen.adapters[1].partition("=")[2])
     assert json.loads((folder / "profile.json").read_text()) == profile_of(prompts)
     data = write_lines(tmp_path / "rows.jsonl", [{"prompt": "hi", "completion": "you"}])
-    done = main(["train", str(data), "--base", llama.source, "--out", str(tmp_path / "out"),
-                 "--threads", "1", "--no-profile"])  # fmt: skip
-    assert done == 0
+    command = ["train", "--data", str(data), "--base", llama.source, "--no-profile"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
     assert not (tmp_path / "out" / "profile.json").exists()
 

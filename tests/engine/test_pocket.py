@@ -111,9 +111,10 @@ def test_muon_pushes_singular_values_towards_one(shape: tuple[int, int, int]) ->
 def test_the_command_trains_an_adapter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text('{"prompt": "what colour is the sky?", "completion": "blue"}\n' * 2)
-    assert main(["train", str(data), "--out", str(tmp_path / "out"), "--base", str(POCKET)]) == 0
+    command = ["train", "--data", str(data), "--out", str(tmp_path / "out")]
+    assert main([*command, "--base", str(POCKET)]) == 0
     assert "sha256" in capsys.readouterr().out
     assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
     data.write_text("no json\n")
-    assert main(["train", str(data), "--out", str(tmp_path / "out")]) == 1
+    assert main(command) == 1
     assert "Line 1" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from training_workers.engine.adapters import AdapterError, read_adapter
 from training_workers.engine.base_facts import POCKET, BaseError
 from training_workers.engine.bases import Base, load_base
 from training_workers.engine.build_pocket import build, report_to_terminal
+from training_workers.engine.card import write_card
 from training_workers.engine.composing import SEES, Candidate, choose
 from training_workers.engine.data import read_examples
 from training_workers.engine.devtable import DevTable
@@ -41,6 +43,13 @@ PROFILE = "profile.json"
 CREATED_BY = "python -m training_workers.engine compose"
 ITEMS_HELP = "JSON Lines of prompt and answer, or a .json task of the MoCo toolkit"
 BASE_HELP = "folder or Hub id of the base (default: %(default)s)"
+RECIPE_HELP = {
+    "rank": "of the adapter; its alpha is twice as much",
+    "passes": "over the data, at most",
+    "max-tokens": "read, at most",
+    "learning-rate": "at its highest",
+    "seed": "the same seed and data give the same adapter",
+}
 RELEASE_BASE_HELP = "the base, if it is not where the release says"
 TRAINED_CONTROLS = ("monolith", "monolith_wide", "sequential")
 
@@ -53,21 +62,27 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m training_workers.engine", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Any, text: str, threads: int = torch.get_num_threads()
+    ) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         one.set_defaults(run=run)
-        one.add_argument("--threads", type=int, default=torch.get_num_threads(), metavar="N",
+        one.add_argument("--threads", type=int, default=threads, metavar="N",
                          help="CPU threads (default: %(default)s)")  # fmt: skip
         return one
 
     one = command("pocket", _pocket, "build the shipped base from its own corpus")
     one.add_argument("--out", type=Path, required=True, help="the folder to write")
 
-    one = command("train", _train, "train an expert on JSON Lines of prompt and completion")
-    one.add_argument("data", type=Path, help='rows of {"prompt": ..., "completion": ...}')
+    # One thread, as the workers: sums of several are rounded in another order.
+    one = command("train", _train, "train an expert as a worker does, without a server", threads=1)
+    one.add_argument("--data", type=Path, required=True,
+                     help='JSON Lines of {"prompt": ..., "completion": ...}')  # fmt: skip
     one.add_argument("--out", type=Path, required=True, help="the folder to write the adapter to")
     one.add_argument("--base", default="pocket", help=BASE_HELP)
-    one.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    for name, text in RECIPE_HELP.items():
+        one.add_argument(f"--{name}", type=json.loads, metavar="N", help=text)
+    one.add_argument("--licence", default="", help="SPDX identifier, for the card")
     one.add_argument("--no-profile", action="store_true",
                      help=f"write no {PROFILE}, which tells the words of the prompts")  # fmt: skip
 
@@ -130,11 +145,13 @@ def _pocket(given: Namespace) -> None:
 
 
 def _train(given: Namespace) -> None:
-    examples = read_examples(given.data)
+    # Each row once, as the workers read them.
+    examples = list(dict.fromkeys(read_examples(given.data)))
+    base, recipe = _base(given.base), _recipe(given)
     trained = train_adapter(
-        _base(given.base),
+        base,
         examples,
-        Recipe(seed=given.seed),
+        recipe,
         out=given.out,
         work=given.out / "work",
         on_progress=_show,
@@ -144,7 +161,18 @@ def _train(given: Namespace) -> None:
     if not given.no_profile:
         profile = profile_of(example.prompt for example in examples)
         (given.out / PROFILE).write_text(json.dumps(profile) + "\n", encoding="utf-8")
+    write_card(given.out, base, recipe, trained, given.data, len(examples), given.licence)
+    shutil.rmtree(given.out / "work", ignore_errors=True)
     print(f"\n{given.out}: {trained.size_bytes} bytes, sha256 {trained.sha256}")
+
+
+def _recipe(given: Namespace) -> Recipe:
+    """As a worker reads it: what is not given keeps its default. Raises ValueError."""
+    asked = {name.replace("-", "_") for name in RECIPE_HELP}
+    values = {name: value for name in asked if (value := getattr(given, name)) is not None}
+    if "rank" in values:
+        values["alpha"] = 2 * values["rank"]
+    return Recipe.from_dict(values)
 
 
 def _evaluate(given: Namespace) -> None:

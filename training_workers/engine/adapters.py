@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ class Adapter:
     @property
     def layers(self) -> list[str]:
         return sorted({_layer(name) for name in self.tensors})
+
+    def factors(self, layer: str) -> tuple[Tensor, Tensor]:
+        """B (outputs, rank) and A (rank, inputs) of a layer, in double precision."""
+        down = self.tensors[f"{PREFIX}{layer}.lora_A.weight"]
+        up = self.tensors[f"{PREFIX}{layer}.lora_B.weight"]
+        return up.double(), down.double()
 
     def config(self) -> LoraConfig:
         """The PEFT configuration that makes room for this adapter."""
@@ -92,7 +99,7 @@ def read_adapter(folder: Path, base: Base) -> Adapter:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         with safe_open(folder / WEIGHTS, framework="pt") as file:
             made_for = (file.metadata() or {}).get("base_sha256", base.sha256)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError) as error:
         raise AdapterError(f"The adapter cannot be read: {error}") from error
     if made_for != base.sha256:
@@ -100,10 +107,10 @@ def read_adapter(folder: Path, base: Base) -> Adapter:
     rank, scaling = _rank_and_scaling(config)
     _check_shapes(tensors, rank, base.model)
     for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise AdapterError(f"{name} holds numbers that are not finite.")
         if ".lora_B." in name:
             tensors[name] = tensor * scaling
+        if not torch.isfinite(tensors[name]).all():
+            raise AdapterError(f"{name} holds numbers that are not finite.")
     return Adapter(rank, tensors)
 
 
@@ -114,7 +121,12 @@ def _rank_and_scaling(config: Any) -> tuple[int, float]:
     if config.get("rank_pattern") or config.get("alpha_pattern"):
         raise AdapterError("The adapter has layers of different rank or alpha.")
     rank, alpha = config.get("r"), config.get("lora_alpha")
-    if not isinstance(rank, int) or not isinstance(alpha, int | float) or rank < 1:
+    if (
+        not isinstance(rank, int)
+        or not isinstance(alpha, int | float)
+        or rank < 1
+        or not isfinite(alpha)
+    ):
         raise AdapterError("The adapter's config has no valid r and lora_alpha.")
     return rank, alpha / (rank**0.5 if config.get("use_rslora") else rank)
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('contributions', '0005_leaving'),
+        ('contributions', '0007_leaving'),
         ('governance', '0004_triggers'),
         ('training_workers', '0002_evaluation_likelihoods'),
     ]

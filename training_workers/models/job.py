@@ -102,7 +102,9 @@ class Job(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.expert or self.release}"
+        examines = self.expert is not None and self.expert.is_brought
+        verb = "examining" if examines else self.get_kind_display()
+        return f"{verb} of {self.expert or self.release}"
 
     def get_absolute_url(self) -> str:
         return reverse("training_workers:job_detail", args=[self.pk])

@@ -1,4 +1,4 @@
-"""What a `gpu` worker does for a job: train and evaluate an expert, compose a release.
+"""What a `gpu` worker does for a job: train or examine an expert, compose a release.
 
 The only rooms that import torch are this one, `engine` and the serving process.
 """

@@ -1,5 +1,6 @@
 """Composing a release: choose a strategy, train the controls, report on sealed probes."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from training_workers.engine.controls import Contribution, Trainer
 from training_workers.engine.devtable import DevTable
 from training_workers.engine.measuring import Rivals, Subject, measure
 from training_workers.engine.pool import ExpertPool
-from training_workers.engine.profiles import profile_of
+from training_workers.engine.profiles import Profile, profile_of
 from training_workers.engine.scoring import Item
 from training_workers.engine.strategies.best_single import BestSingle
 from training_workers.engine.strategies.strategy import save_strategy
@@ -29,6 +30,7 @@ from training_workers.runs.heartbeat import Heartbeat
 from training_workers.runs.preparing import base_in_memory, examples_of, work_folder
 from training_workers.runs.train import keep_adapter, report
 
+NO_DATA = "All experts were trained elsewhere, and their data stayed there."
 CONTROLS = {
     "monolith": "training the monolith",
     "sequential": "training the sequential monolith",
@@ -70,7 +72,8 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
     groups = group_names(sets)
     # As members have voted now: what comes later counts for the next release.
     weighed = {groups[pk]: weight for pk, weight in weights(groups.keys()).items()}
-    contributions = [_contribution(member.expert) for member in members]
+    # Nobody here has the data of those that were brought: the controls cannot learn from them.
+    contributions = [_contribution(one.expert) for one in members if not one.expert.is_brought]
     controls = _train_controls(job, base, contributions, heartbeat)
     composed = Parts(base, members, contributions, groups, controls)
     pool = ExpertPool(base, remember=True)
@@ -91,9 +94,7 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
 
     fit = tables("fit", "evaluating for the choice")
     select = tables("select", "evaluating for the choice")
-    profiles = {
-        one.name: profile_of(example.prompt for example in one.examples) for one in contributions
-    }
+    profiles = _profiles(members, contributions)
     choice = choose(
         pool,
         fit,
@@ -148,6 +149,21 @@ def _what_routers_see() -> list[str]:
     return [first, *([encoder] if encoder else []), *others]
 
 
+def _profiles(
+    members: Sequence[ReleaseExpert], contributions: Sequence[Contribution]
+) -> dict[str, Profile] | None:
+    """The experts' profiles; None where one was brought without, for then none can be compared."""
+    found: dict[str, Profile] = {
+        one.name: profile_of(example.prompt for example in one.examples) for one in contributions
+    }
+    for expert in (member.expert for member in members if member.expert.is_brought):
+        if not expert.profile_file:
+            return None
+        with expert.profile_file.open("rb") as stored:
+            found[str(expert.pk)] = json.load(stored)
+    return found
+
+
 def _contribution(expert: Expert) -> Contribution:
     return Contribution(
         str(expert.pk),
@@ -161,6 +177,8 @@ def _train_controls(
     job: Job, base: bases.Base, contributions: Sequence[Contribution], heartbeat: Heartbeat
 ) -> dict[str, Trained]:
     """The controls, kept among the adapters; an attempt that was broken off goes on."""
+    if not contributions:
+        return {}
     trainer = Trainer(
         base,
         work_folder(job) / "controls",
@@ -215,10 +233,19 @@ def _report(
             for name, trained in parts.controls.items()
         },
         base_in_memory(general) if general else None,
-        {} if general else {"general": why},
+        ({} if general else {"general": why})
+        | ({} if parts.controls else dict.fromkeys(CONTROLS, NO_DATA)),
     )
     content = measure(subject, rivals, shown=select, on_phase=heartbeat.report)
     tokens = {name: trained.tokens for name, trained in parts.controls.items()}
+    brought = sum(member.expert.is_brought for member in parts.members)
+    if brought and parts.controls:
+        # The last sentence is the one that matters most.
+        content["sentences"].insert(
+            -1,
+            f"{brought} of {len(parts.members)} experts were trained elsewhere; "
+            "the monoliths could not learn from their data.",
+        )
     return {
         **content,
         "strategy": choice.strategy.name,

@@ -1,9 +1,9 @@
-"""Training one expert: learn from its data, evaluate on the probes, put it on the ballot."""
+"""Training one expert: learn from its data, evaluate and check it, put it on the ballot."""
 
 import shutil
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,22 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.pool import BASE, ExpertPool
 from training_workers.engine.resampling import wilson
 from training_workers.engine.scoring import Item
-from training_workers.engine.training import Cancelled, Progress, Recipe, Trained, train_adapter
+from training_workers.engine.training import Cancelled, Progress, Recipe, train_adapter
 from training_workers.models import Job
+from training_workers.runs.checking import checks_of
 from training_workers.runs.evaluating import Evaluator, answer_limit, probe_sets
 from training_workers.runs.heartbeat import Heartbeat
 from training_workers.runs.preparing import base_in_memory, examples_of, work_folder
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished adapter; `how` is what the evidence tells of its making."""
+
+    sha256: str
+    size_bytes: int
+    tokens: int
+    how: dict[str, Any]
 
 
 def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
@@ -39,10 +50,24 @@ def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
         on_progress=lambda progress: report(heartbeat, "training", progress),
         should_stop=heartbeat.should_stop,
     )
-    folder = keep_adapter(work / "adapter", trained.sha256)
+    how = {
+        "seconds": trained.seconds,
+        "loss": trained.final_loss,
+        "losses": thinned(trained.losses),
+    }
+    made = Made(trained.sha256, trained.size_bytes, trained.tokens, how)
+    conclude(job, expert, base, work / "adapter", made, heartbeat)
+
+
+def conclude(
+    job: Job, expert: Expert, base: Base, adapter: Path, made: Made, heartbeat: Heartbeat
+) -> None:
+    """Evaluate and check the adapter in a folder, and put it on the ballot. Raises Cancelled."""
+    folder = keep_adapter(adapter, made.sha256)
     pool = ExpertPool(base, remember=True)
     pool.add(str(expert.pk), Path(settings.MEDIA_ROOT) / folder)
-    evidence = _evidence(expert, trained, base, pool, heartbeat)
+    evidence = _evidence(expert, made, base, pool, heartbeat)
+    checks = checks_of(expert, base, pool, heartbeat)
     with transaction.atomic():
         # Asked of the row itself: a cancel that came since the last beat counts.
         if not job_beat(job=job):
@@ -50,11 +75,12 @@ def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
         job_finish(job=job)
         expert_become_eligible(
             expert=expert,
-            adapter_sha256=trained.sha256,
-            adapter_bytes=trained.size_bytes,
+            adapter_sha256=made.sha256,
+            adapter_bytes=made.size_bytes,
             adapter_folder=folder,
-            tokens=trained.tokens,
+            tokens=made.tokens,
             evidence=evidence,
+            checks=checks,
         )
 
 
@@ -83,13 +109,13 @@ def keep_adapter(made: Path, sha256: str) -> str:
 
 
 def _evidence(
-    expert: Expert, trained: Trained, base: Base, pool: ExpertPool, heartbeat: Heartbeat
+    expert: Expert, made: Made, base: Base, pool: ExpertPool, heartbeat: Heartbeat
 ) -> dict[str, Any]:
     """Scores on the fit and select probes of every priority, beside the base's, for the ballot."""
     sets = probe_sets(["fit", "select"])
     priorities = {probes.priority.pk: probes.priority for probes in sets}
     name = str(expert.pk)
-    evaluator = Evaluator(pool, {name: trained.sha256}, answer_limit(base), heartbeat.should_stop)
+    evaluator = Evaluator(pool, {name: made.sha256}, answer_limit(base), heartbeat.should_stop)
     rows = []
     if sets:
         groups = {pk: str(pk) for pk in priorities}
@@ -100,9 +126,7 @@ def _evidence(
     return {
         "own": next((row for row in rows if row["priority"] == expert.priority_id), None),
         "others": [row for row in rows if row["priority"] != expert.priority_id],
-        "seconds": trained.seconds,
-        "loss": trained.final_loss,
-        "losses": thinned(trained.losses),
+        **made.how,
     }
 
 

@@ -14,6 +14,7 @@ from training_workers.engine.base_facts import BaseError
 from training_workers.engine.training import Cancelled, TrainingError
 from training_workers.models import Job
 from training_workers.runs.compose import NothingToCompose, compose
+from training_workers.runs.examine import examine
 from training_workers.runs.heartbeat import Heartbeat
 from training_workers.runs.preparing import clear_work
 from training_workers.runs.train import train
@@ -54,7 +55,8 @@ def work() -> bool:
         with Heartbeat(job) as heartbeat:
             if job.kind == Job.Kind.TRAIN:
                 assert job.expert is not None
-                train(job, job.expert, heartbeat)
+                do = examine if job.expert.is_brought else train
+                do(job, job.expert, heartbeat)
             else:
                 assert job.release is not None
                 compose(job, job.release, heartbeat)
