@@ -9,6 +9,7 @@ from contributions.intake.findings import Finding
 from contributions.intake.limits import PROBE_LIMITS, Limits
 from contributions.intake.probes import parse_typed_probes, read_probes
 from contributions.intake.report import Report
+from contributions.intake.sample import Sample, sample
 from contributions.intake.seen import Probes
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "Limits",
     "Probes",
     "Report",
+    "Sample",
     "check",
     "parse_typed_probes",
     "read_probes",
+    "sample",
 ]

@@ -4,9 +4,11 @@ import hashlib
 import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from contributions.intake.findings import Findings
 from contributions.intake.limits import LIMITS, Limits
@@ -29,7 +31,12 @@ def check(
     *,
     rows_out: Path | None,
     filename: str = "",
+    mapping: Mapping[str, Any] | None = None,
     known_probes: Collection[tuple[str, str]] = (),
+    sealed_probes: Collection[tuple[str, str]] = (),
+    others: Mapping[str, Path] = MappingProxyType({}),
+    index_out: Path | None = None,
+    count_tokens: Callable[[list[str]], list[int]] | None = None,
     limits: Limits = LIMITS,
     on_progress: Progress | None = None,
 ) -> Report:
