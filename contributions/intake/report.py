@@ -29,8 +29,9 @@ class Report:
     the other dataset. `tokens` is None if nobody counted them; `tokens_estimated` tells that they
     were extrapolated from a part of the rows. `histogram` has [longest length in characters,
     rows] pairs, each with the rows up to that length and above the one before.
-    `preview` has the first usable rows, `preview_columns` and `preview_rows` the columns as they
-    came: {"name", "type", "null_share"} and up to a hundred rows.
+    `preview` has up to a hundred rows with the columns as they came, `preview_columns` what is
+    known of each of them from these rows: {"name", "type", "null_share"}. (Reports of older
+    releases have no `preview_columns`, and prompt and completion in their preview.)
     """
 
     format: Format
@@ -40,7 +41,7 @@ class Report:
     counts: dict[str, int]
     columns: list[str]
     labels: list[tuple[str, int]]
-    preview: list[dict[str, str]]
+    preview: list[dict[str, str | None]]
     lengths: dict[str, float]
     sha256: str
     size: int
@@ -53,7 +54,6 @@ class Report:
     tokens_estimated: bool = False
     histogram: list[tuple[int, int]] = field(default_factory=list)
     preview_columns: list[dict[str, Any]] = field(default_factory=list)
-    preview_rows: list[dict[str, str | None]] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
