@@ -1,16 +1,23 @@
 """Checking the files that people bring: datasets and probes. Imports no Django.
 
 `check` reads a dataset, says what is right and wrong with it, and writes the normalised rows;
-`read_probes` and `parse_typed_probes` do the same for the probes of a priority.
+`sample` takes a first look at it, `mask` copies it without personal data. `read_probes` and
+`parse_typed_probes` read the probes of a priority.
 """
 
-from contributions.intake.check import check
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from contributions.intake.findings import Finding
 from contributions.intake.limits import PROBE_LIMITS, Limits
 from contributions.intake.probes import parse_typed_probes, read_probes
 from contributions.intake.report import Report
-from contributions.intake.sample import Sample, sample
-from contributions.intake.seen import Probes
+from contributions.intake.sampling import Sample, sample
+
+if TYPE_CHECKING:
+    from contributions.intake.checking import check
+    from contributions.intake.masking import mask
+    from contributions.intake.overlap import Probes
 
 __all__ = [
     "PROBE_LIMITS",
@@ -20,7 +27,18 @@ __all__ = [
     "Report",
     "Sample",
     "check",
+    "mask",
     "parse_typed_probes",
     "read_probes",
     "sample",
 ]
+
+# What workers do is imported when it is asked for: its compiler would cost the web process, which
+# never compares rows, a second and a hundred MiB.
+_OF_WORKERS = {"check": "checking", "mask": "masking", "Probes": "overlap"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_WORKERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_OF_WORKERS[name]}"), name)

@@ -60,8 +60,10 @@ class Report:
         return self.counts["errors"] == 0 and not self.needs_mapping
 
     def to_dict(self) -> dict[str, Any]:
-        pairs = {"labels": self.labels, "histogram": self.histogram}
-        return asdict(self) | {name: [list(pair) for pair in pairs[name]] for name in pairs}
+        return asdict(self) | {
+            "labels": [list(pair) for pair in self.labels],
+            "histogram": [list(pair) for pair in self.histogram],
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

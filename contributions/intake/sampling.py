@@ -6,8 +6,12 @@ from typing import Any
 
 from contributions.intake.findings import Findings
 from contributions.intake.limits import LIMITS, Limits
-from contributions.intake.open_rows import open_rows
+from contributions.intake.preview import as_text
+from contributions.intake.readers import open_rows
 from contributions.intake.report import Compression, Format
+
+_ROWS = 10
+_UNPACKED = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,18 @@ class Sample:
 
 def sample(path: Path, *, limits: Limits = LIMITS) -> Sample:
     """Look at the first rows of the file at `path`. Bad content gives an empty sample."""
-    with open_rows(path, Findings(), limits) as file:
+    with open_rows(path, Findings(), limits, most=_UNPACKED) as file:
         if file is None:
             return Sample("unknown", "", [], [], None)
-        return Sample(file.format, "", file.rows.names, [], None)
+        reader = file.reader
+        columns = reader.names[: limits.max_columns]
+        return Sample(
+            reader.format,
+            file.compression,
+            columns,
+            [
+                [as_text(record.get(name)) or "" for name in columns]
+                for record in reader.head[:_ROWS]
+            ],
+            reader.mapping.to_dict() if reader.mapping else None,
+        )
