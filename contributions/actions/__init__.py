@@ -1,6 +1,11 @@
 """Every verb that changes what people bring. Nothing else writes these tables."""
 
-from contributions.actions.checking import reconcile, version_check, version_recheck
+from contributions.actions.checking import (
+    reconcile,
+    version_check,
+    version_map,
+    version_recheck,
+)
 from contributions.actions.datasets import (
     dataset_add_version,
     dataset_describe,
@@ -20,6 +25,7 @@ from contributions.actions.experts import (
     expert_submit,
     expert_withdraw,
 )
+from contributions.actions.personal_data import version_acknowledge, version_mask
 from contributions.actions.priorities import (
     ProbeText,
     priority_declare,
@@ -48,6 +54,9 @@ __all__ = [
     "priority_merge",
     "priority_retire",
     "reconcile",
+    "version_acknowledge",
     "version_check",
+    "version_map",
+    "version_mask",
     "version_recheck",
 ]

@@ -4,12 +4,16 @@ the actions."""
 from contributions.forms.datasets import CardForm, DatasetForm, VersionForm
 from contributions.forms.experts import ExpertForm, ResubmitForm
 from contributions.forms.fields import OnceForm, ReasonForm
+from contributions.forms.mapping import MappingForm
+from contributions.forms.personal_data import AcknowledgeForm
 from contributions.forms.priorities import PriorityForm
 
 __all__ = [
+    "AcknowledgeForm",
     "CardForm",
     "DatasetForm",
     "ExpertForm",
+    "MappingForm",
     "OnceForm",
     "PriorityForm",
     "ReasonForm",

@@ -1,6 +1,16 @@
 from contributions.models.base import Base
 from contributions.models.dataset import Dataset, DatasetVersion, Licence
 from contributions.models.expert import Expert
+from contributions.models.masking import MaskedCopy
 from contributions.models.priority import Priority, Probe
 
-__all__ = ["Base", "Dataset", "DatasetVersion", "Expert", "Licence", "Priority", "Probe"]
+__all__ = [
+    "Base",
+    "Dataset",
+    "DatasetVersion",
+    "Expert",
+    "Licence",
+    "MaskedCopy",
+    "Priority",
+    "Probe",
+]

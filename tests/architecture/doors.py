@@ -66,6 +66,8 @@ REVIEW = Door(
 # Leads on, for whoever it is for; neither answer is in the ledger.
 _ELSEWHERE = Answer.ELSEWHERE
 OWNERS_WAY_ON = _page(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
+# Without its tick it is refused, and leads back.
+OWNERS_ANSWER = _verb(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
 MEMBERS_WAY_ON = _verb(_LOGIN, _ELSEWHERE, _ELSEWHERE, _ELSEWHERE)
 MEMBERS_FORM = _verb(_LOGIN, _PAGE, _PAGE, _PAGE)
 # Shows one's own, and leads back who has none.
@@ -99,6 +101,11 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:dataset_publish": (OWNERS_VERB, "dataset"),
     "contributions:version_detail": (PRIVATE, "version"),
     "contributions:version_recheck": (OWNERS_VERB, "unchecked_version"),
+    "contributions:version_report": (PRIVATE, "version"),
+    "contributions:version_findings": (PRIVATE, "version"),
+    "contributions:version_mapping": (OWNERS, "unmapped_version"),
+    "contributions:version_acknowledge": (OWNERS_ANSWER, "personal_version"),
+    "contributions:version_mask": (OWNERS_VERB, "personal_version"),
     "contributions:expert_list": (PUBLIC, ""),
     "contributions:expert_new": (MEMBERS, ""),
     "contributions:expert_detail": (PUBLIC, "expert"),
