@@ -91,6 +91,8 @@ class Kept:
 
     def compare(self, others: Mapping[str, Path]) -> dict[str, dict[str, int]]:
         """How many rows are the same, and nearly the same, as rows of the files indexed there."""
+        if not self.count:
+            return {name: {"exact": 0, "near": 0} for name in others}
         digests = self._column("digest")
         by_digest = np.argsort(digests)
         ordered = digests[by_digest]
@@ -98,9 +100,8 @@ class Kept:
         near: dict[str, list[Rows]] = {}
         for name, path in others.items():
             theirs = np.unique(_read_index(path)["digest"])
-            places = np.searchsorted(ordered, theirs)
-            places = places[places < self.count]
-            exact[name] = by_digest[places[np.isin(ordered[places], theirs)]]
+            places = np.minimum(np.searchsorted(ordered, theirs), self.count - 1)
+            exact[name] = by_digest[places[ordered[places] == theirs]]
             near[name] = []
         sketches = self._column("sketch")
         for band, keys in enumerate(_bands(sketches)):

@@ -67,7 +67,7 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _SAFETENSORS = re.compile(rb".{3}\x00{5}\{", re.DOTALL)  # a 64-bit length, then a JSON header
 _MARKUP = re.compile(r"<(!doctype|html|\?xml)", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
-_BEYOND_ASCII = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")  # how a character of UTF-8 begins
+_BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
 
 
 def recognise(head: bytes) -> Recognised | Refused:
@@ -104,7 +104,9 @@ def recognise(head: bytes) -> Recognised | Refused:
             "The file is a JSON list, but not of objects.",
             'Write the examples as a list of objects, [{"prompt": ..., "completion": ...}].',
         )
-    if encoding == "utf-8-sig" and "\ufffd" in text and not _BEYOND_ASCII.search(head):
+    broken = text.count("\ufffd")
+    # A file in UTF-8 that is damaged here and there has more good characters than bad ones.
+    if encoding == "utf-8-sig" and broken > len(_BEYOND_ASCII.findall(text)):
         guess = from_bytes(head, cp_isolation=_OLDER, threshold=0.5).best()
         if guess:
             encoding, text = guess.encoding, head.decode(guess.encoding, errors="replace")
