@@ -103,13 +103,15 @@ def _said_before(version: DatasetVersion, columns: list[str]) -> dict[str, Any]:
 
 
 def _compared_with(version: DatasetVersion) -> list[DatasetVersion]:
-    """The newest checked version of every other dataset."""
+    """The newest checked version of every other dataset, of which the index is still there."""
     indexed = DatasetVersion.objects.exclude(index_file="").exclude(dataset_id=version.dataset_id)
     indexed = indexed.select_related("dataset").only("dataset__owner_id", "index_file")
     newest: dict[int, DatasetVersion] = {}
     for other in indexed.order_by("dataset_id", "-number"):
         newest.setdefault(other.dataset_id, other)
-    return list(newest.values())
+    return [
+        other for other in newest.values() if default_storage.exists(str(other.index_file.name))
+    ]
 
 
 def _still_checking(version: DatasetVersion, done: int, size: int) -> None:

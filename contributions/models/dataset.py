@@ -110,9 +110,10 @@ def upload_path(version: "DatasetVersion", filename: str) -> str:
     return f"datasets/{version.sha256[:2]}/{version.sha256}-{version.once.hex}.upload"
 
 
-# A worker that is there takes up the next file within a tick, and says every few seconds that it
-# goes on.
-WORKER_IS_HEARD_WITHIN = timedelta(seconds=25)
+# A worker that is there takes up what waits within a tick or two, and says every few seconds that
+# it goes on; only where it compares the rows of a large file at the end it is silent for longer.
+TAKEN_UP_WITHIN = timedelta(seconds=25)
+HEARD_WITHIN = timedelta(seconds=60)
 
 CLEARED = models.Q(personal_found=0) | models.Q(acknowledged_at__isnull=False)
 
@@ -135,7 +136,7 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
 
     def worked_on(self) -> "DatasetVersionQuerySet":
         """What a worker checks at this moment."""
-        recent = timezone.now() - WORKER_IS_HEARD_WITHIN
+        recent = timezone.now() - HEARD_WITHIN
         return self.filter(status=DatasetVersion.Status.CHECKING, checking_since__gte=recent)
 
 
@@ -223,11 +224,12 @@ class DatasetVersion(models.Model):
     @property
     def lacks_worker(self) -> bool:
         """It waits for its check, and no worker is heard of that checks it or another file."""
-        limit = timezone.now() - WORKER_IS_HEARD_WITHIN
+        now = timezone.now()
         if self.status == self.Status.CHECKING:
-            return self.checking_since is not None and self.checking_since < limit
-        late = self.status == self.Status.RECEIVED and self.received_at < limit
-        return late and not DatasetVersion.objects.worked_on().exists()
+            return self.checking_since is not None and self.checking_since < now - HEARD_WITHIN
+        is_late = self.received_at < now - TAKEN_UP_WITHIN
+        waits = self.status == self.Status.RECEIVED and is_late
+        return waits and not DatasetVersion.objects.worked_on().exists()
 
     def queue_position(self) -> int:
         """1 for the version that a worker takes up next; 0 for one that does not wait."""

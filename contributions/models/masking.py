@@ -1,7 +1,7 @@
 from django.db import models
 from django.utils import timezone
 
-from contributions.models.dataset import WORKER_IS_HEARD_WITHIN, DatasetVersion
+from contributions.models.dataset import TAKEN_UP_WITHIN, DatasetVersion
 
 
 class MaskedCopy(models.Model):
@@ -33,6 +33,7 @@ class MaskedCopy(models.Model):
 
     @property
     def lacks_worker(self) -> bool:
-        """Asked for long ago, and no worker has begun with it."""
-        late = self.asked_at < timezone.now() - WORKER_IS_HEARD_WITHIN
-        return self.is_under_way and self.taken_at is None and late
+        """Asked for a while ago, and no worker has begun with it or is heard of at other work."""
+        is_late = self.asked_at < timezone.now() - TAKEN_UP_WITHIN
+        waits = self.is_under_way and self.taken_at is None and is_late
+        return waits and not DatasetVersion.objects.worked_on().exists()

@@ -93,6 +93,8 @@ def _read(report: Report, request: HttpRequest) -> dict[str, Any]:
     return {
         "shape": SHAPES[report.shape],
         "findings": findings,
+        "unlisted": sum(report.counts[name] for name in ("errors", "warnings", "notes"))
+        - len(report.findings),
         "columns": columns,
         "rows": shown,
         "cells": preview.cells([column.name for column in columns], list(shown)),

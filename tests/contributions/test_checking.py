@@ -144,6 +144,18 @@ class TestColumns:
         assert checked(owner, UNCLEAR.replace("beta", "gamma"), name="New").status == "unmapped"
         assert checked(make_user(), more).status == "unmapped"
 
+    def test_wrongly_read_columns_are_put_right(self, owner: User, owner_client: Client) -> None:
+        version = checked(owner, "text,label,said\nhow do I borrow a book,,library\n")
+        assert version.status == "invalid"
+        assert "Were the wrong columns read?" in page_of(owner_client, version)
+
+        roles = {"column_0": "prompt", "column_2": "answer"}
+        owner_client.post(url("mapping", version), roles)
+        actions.reconcile()
+
+        version.refresh_from_db()
+        assert (version.status, version.rows) == ("valid", 1)
+
     def test_what_is_ready_keeps_its_columns(self, owner: User, owner_client: Client) -> None:
         version = checked(owner, CSV)
 
@@ -325,6 +337,12 @@ class TestComparison:
 
         assert not add(first.dataset, questions(0, 160)).comparison.own
 
+    def test_an_index_that_is_gone_holds_up_nobody(self, owner: User) -> None:
+        gone = checked(make_user(), questions(0, 150))
+        default_storage.delete(str(gone.index_file.name))
+
+        assert checked(owner, questions(100, 250)).status == "valid"
+
     def test_the_owners_other_data_are_for_the_owner(
         self, owner: User, owner_client: Client
     ) -> None:
@@ -379,7 +397,7 @@ class TestWaiting:
 
     def test_a_worker_that_fell_silent_is_missed(self, owner: User, owner_client: Client) -> None:
         version = bring(owner, CSV).versions.get()
-        silent = timezone.now() - timedelta(minutes=1)
+        silent = timezone.now() - timedelta(minutes=2)
         DatasetVersion.objects.update(status="checking", check_attempts=1, checking_since=silent)
 
         assert "No worker is there" in page_of(owner_client, version)
@@ -440,6 +458,12 @@ class TestReport:
         assert "line 39 says" not in first
         assert "line 40 says" in second.content.decode()
         assert "11 to 20 of" in second.content.decode()
+        assert "counted and not listed" not in first
+
+    def test_what_is_not_listed_is_counted(self, owner: User, owner_client: Client) -> None:
+        version = checked(owner, "text,label\n" + ",empty\n" * 150)
+
+        assert "50 more of these kinds are counted and not listed" in page_of(owner_client, version)
 
     def test_a_wide_hostile_file_makes_a_light_page(
         self, owner: User, owner_client: Client
