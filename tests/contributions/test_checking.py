@@ -4,6 +4,7 @@ import io
 import json
 import random
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -20,6 +21,7 @@ from mosaic_site.ledger.models import Entry
 from mosaic_site.members.models import User
 from tests.factories import CSV, make_dataset, make_expert, make_priority, make_user
 from training_workers.engine.base_facts import POCKET
+from training_workers.runs.preparing import examples_of
 
 pytestmark = pytest.mark.django_db
 
@@ -376,6 +378,34 @@ class TestComparison:
             report = owner_client.get(url("report", version)).json()["report"]
             assert "sealed_probe_rows" not in report["counts"]
         assert "so that nobody can ask row by row" in page_of(owner_client, small)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda asked: {"prompt": asked, "completion": "x"},
+        lambda asked: {"question": asked, "choices": ["yes", "no"], "answer": "no"},
+        lambda asked: {
+            "messages": [
+                {"role": "system", "content": "Be kind."},
+                {"role": "user", "content": asked},
+                {"role": "assistant", "content": "x"},
+            ]
+        },
+    ],
+    ids=["prompt", "choices", "conversation"],
+)
+def test_no_expert_learns_a_sealed_probe_in_whichever_shape(
+    owner: User, ask: Callable[[str], dict[str, object]]
+) -> None:
+    sealed = make_priority(make_user()).probes.filter(part=Probe.Part.SEALED)
+    lines = [json.dumps(ask(text)) for text in (sealed[0].prompt, "something else")]
+
+    version = checked(owner, "\n".join(lines) + "\n")
+
+    assert version.rows == 2
+    [example] = examples_of([version])
+    assert "something else" in example.prompt
 
 
 class TestWaiting:
