@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT = timedelta(minutes=2)
 CHECK_ATTEMPTS = 3
-SIGN_OF_LIFE = timedelta(seconds=5)
+SIGN_OF_LIFE = timedelta(seconds=1)
 
 
 def version_check(*, version_id: int) -> None:
@@ -115,7 +115,7 @@ def _compared_with(version: DatasetVersion) -> list[DatasetVersion]:
 
 
 def _still_checking(version: DatasetVersion, done: int, size: int) -> None:
-    """A sign of life every few seconds, so that nobody takes a long check for a lost one."""
+    """A sign of life every second, so that nobody takes a long check for a lost one."""
     now = timezone.now()
     if version.checking_since is None or now - version.checking_since > SIGN_OF_LIFE:
         version.checking_since, version.checked_bytes = now, done

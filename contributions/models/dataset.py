@@ -110,7 +110,7 @@ def upload_path(version: "DatasetVersion", filename: str) -> str:
     return f"datasets/{version.sha256[:2]}/{version.sha256}-{version.once.hex}.upload"
 
 
-# A worker that is there takes up what waits within a tick or two, and says every few seconds that
+# A worker that is there takes up what waits within a tick or two, and says every second or so that
 # it goes on; only where it compares the rows of a large file at the end it is silent for longer.
 TAKEN_UP_WITHIN = timedelta(seconds=25)
 HEARD_WITHIN = timedelta(seconds=60)

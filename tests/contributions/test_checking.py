@@ -13,6 +13,7 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from contributions import access, actions
 from contributions.models import Dataset, DatasetVersion, MaskedCopy, Probe
@@ -506,6 +507,21 @@ class TestReport:
 
         assert len(response.content) < 100_000
         assert "<script>1" not in response.content.decode()
+
+    def test_a_page_with_everything_on_it_keeps_to_its_budget(
+        self,
+        owner: User,
+        owner_client: Client,
+        django_assert_max_num_queries: DjangoAssertNumQueries,
+    ) -> None:
+        for number in range(3):
+            checked(owner, questions(number, 150), name=f"Earlier {number}")
+        personal = "write to anna.lee@example.org,contact\n"
+        version = checked(owner, questions(50, 250) + personal, name="Later")
+        assert len(version.comparison.own) == 3 and version.personal_found
+
+        with django_assert_max_num_queries(12):
+            page_of(owner_client, version)
 
     def test_tokens_are_counted_as_the_active_base_sees_them(
         self, owner: User, owner_client: Client
