@@ -27,7 +27,12 @@ def as_text(value: object) -> str | None:
     """A cell for the eye: cut where it is long, JSON where it has parts."""
     if value is None:
         return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text = (
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        )
+    except RecursionError:
+        return "nested too deeply to be shown"
     # What cannot be stored as text in a database is shown as the mark for it.
     text = text[: _CELL_CHARS + 1].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
     return text if len(text) <= _CELL_CHARS else text[:_CELL_CHARS] + "…"

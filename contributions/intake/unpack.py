@@ -1,5 +1,6 @@
 """From what was brought to one plain file: unpacked, and its text in UTF-8."""
 
+import errno
 import gzip
 import lzma
 import zipfile
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 from typing import IO, BinaryIO
 
-import zstandard
+import pyarrow as pa
 
 from contributions.intake.findings import Findings
 from contributions.intake.limits import Limits
@@ -19,7 +20,6 @@ from contributions.intake.recognise import HEAD_BYTES, Recognised, Refused, reco
 from contributions.intake.report import Compression
 
 _BLOCK = 1024 * 1024
-_WINDOW = 128 * 1024 * 1024  # of zstandard: more would be memory that the packer chooses
 _FREE_OF_RATIO = 16 * 1024 * 1024  # a small file may repeat itself as it likes
 _MAGIC: tuple[tuple[bytes, Compression], ...] = (
     (b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip"),
@@ -28,7 +28,7 @@ _OFFICE = (("xl/", "an Excel workbook", "Export the sheet as CSV (UTF-8) and bri
            ("word/", "a Word document", "Bring the text itself: CSV, JSONL or plain text."),
            ("content.xml", "an OpenDocument file",
             "Export the sheet as CSV (UTF-8) and bring that file."))  # fmt: skip
-_BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zstandard.ZstdError,
+_BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException,
            zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)  # fmt: skip
 
 
@@ -150,7 +150,10 @@ def _unpack(
                 out.write(block)
                 if most is not None and done >= most:
                     break
-    except _BROKEN as error:
+    except (*_BROKEN, OSError) as error:
+        # A zip may send the reader to places that do not exist; anything else is the machine's.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise _Unusable(
             f"The {compression} archive is damaged or cannot be read: {str(error)[:100]}.",
             "a whole archive without a password, packed in the usual way",
@@ -162,13 +165,12 @@ def _unpack(
 @contextmanager
 def _stream(
     raw: BinaryIO, compression: Compression
-) -> Iterator[gzip.GzipFile | zstandard.ZstdDecompressionReader | IO[bytes]]:
+) -> Iterator[gzip.GzipFile | pa.CompressedInputStream | IO[bytes]]:
     if compression == "gzip":
         with gzip.GzipFile(fileobj=raw) as stream:
             yield stream
     elif compression == "zstd":
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-        with decompressor.stream_reader(raw, read_across_frames=True) as stream:
+        with pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") as stream:
             yield stream
     else:
         with zipfile.ZipFile(raw) as archive, archive.open(_only_member(archive)) as stream:
@@ -187,7 +189,7 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
             raise _Unusable(f"The file looks like {looks_like}.", "a file of examples", remedy)
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts or ":" in name.parts[:1]:
+        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
             raise _Unusable(
                 f"The zip archive names a file outside itself, {member.filename[:80]!r}.",
                 "one file with an ordinary name",

@@ -24,7 +24,6 @@ Offsets = npt.NDArray[Any]
 
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _OTHER_PRIME = np.uint64(0xC2B2AE3D27D4EB4F)
-_FEW_DIGITS = 3
 _LONG_WORD = 16  # letters and digits, as in a key
 _MANY_DIGITS = 7  # in words that follow each other, as in a telephone number
 _BITS = 2**20
@@ -176,7 +175,7 @@ def _suspect(data, offsets, found):  # type: ignore[no-untyped-def]
             digits += np.uint32(np.uint8(data[at] - np.uint8(48)) < np.uint8(10))
             at_signs += np.uint32(data[at] == np.uint8(64))
         found[row] = at_signs > 0
-        if found[row] or digits < _FEW_DIGITS:
+        if found[row] or digits == 0:  # keys and numbers have digits
             continue
         length = together = 0
         for at in range(start, end):

@@ -13,8 +13,6 @@ from contributions.intake.row import Place
 from contributions.intake.shapes import Record
 from contributions.intake.unpack import Plain
 
-_BLANK_LINE = re.compile(r"\S[^\n\r]*(\r?\n[ \t]*){2,}\S")
-
 
 class PlainText(Reader):
     """One column, `text`, without a prompt: the model learns to write on."""
@@ -25,7 +23,7 @@ class PlainText(Reader):
     def __init__(self, plain: Plain, findings: Findings, limits: Limits) -> None:
         super().__init__(plain, findings, limits)
         self.names = ["text"]
-        self._by_paragraph = bool(_BLANK_LINE.search(plain.recognised.head))
+        self._by_paragraph = _has_blank_line(plain.recognised.head)
         parts = (re.split(r"\n[ \t\r]*\n", plain.recognised.head) if self._by_paragraph
                  else plain.recognised.head.splitlines())  # fmt: skip
         self.head = [{"text": part.strip()} for part in parts if part.strip()][:HEAD_ROWS]
@@ -68,3 +66,7 @@ class PlainText(Reader):
             row=place.row,
             line=place.line,
         )
+
+
+def _has_blank_line(text: str) -> bool:
+    return any(not line.strip() for line in text.strip().splitlines())
