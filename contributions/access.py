@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 
-from contributions.models import Dataset, DatasetVersion, Expert, Priority
-from contributions.models.dataset import DatasetQuerySet, DatasetVersionQuerySet
+from contributions.models import Dataset, DatasetVersion, Expert, MaskedCopy, Priority
+from contributions.models.dataset import CLEARED, DatasetQuerySet, DatasetVersionQuerySet
 from contributions.models.expert import ExpertQuerySet
 from contributions.models.priority import PriorityQuerySet
 from mosaic_site.members.models import User
@@ -73,12 +73,15 @@ def experts_taught_by(versions: Iterable[DatasetVersion]) -> ExpertQuerySet:
 
 
 def versions_visible_to(person: Person) -> DatasetVersionQuerySet:
+    """Those of the datasets one may see. What may hold personal data is shown to others only once
+    its owner answers for it."""
     versions = DatasetVersion.objects.select_related("dataset", "dataset__owner")
     versions = versions.filter(dataset__in=datasets_visible_to(person))
-    if isinstance(person, User):
-        mine = Q(dataset__owner=person)
-        return versions if person.is_steward else versions.filter(mine | ~_WITHDRAWN)
-    return versions.exclude(_WITHDRAWN)
+    if not isinstance(person, User):
+        return versions.cleared().standing()
+    if person.is_steward:
+        return versions
+    return versions.filter(Q(dataset__owner=person) | (CLEARED & ~_WITHDRAWN))
 
 
 def versions_known_to(person: Person, keys: Collection[str]) -> set[str]:
@@ -86,6 +89,12 @@ def versions_known_to(person: Person, keys: Collection[str]) -> set[str]:
     return set(
         map(str, versions_visible_to(person).filter(pk__in=keys).values_list("pk", flat=True))
     )
+
+
+def valid_versions_of(dataset: Dataset, person: Person) -> DatasetVersionQuerySet:
+    """Those without errors that this person may see, newest first."""
+    seen = versions_visible_to(person).filter(dataset=dataset)
+    return seen.filter(status=DatasetVersion.Status.VALID).order_by("-number")
 
 
 def version_visible_to(person: Person, pk: int) -> DatasetVersion:
@@ -96,11 +105,35 @@ def version_owned_by(person: User, pk: int) -> DatasetVersion:
     return get_object_or_404(versions_visible_to(person), pk=pk, dataset__owner=person)
 
 
+def versions_named(ids: Iterable[int]) -> DatasetVersionQuerySet:
+    """Versions with the names of their datasets and little else."""
+    versions = DatasetVersion.objects.filter(pk__in=ids).select_related("dataset")
+    return versions.only("number", "dataset__name")
+
+
+def masked_copy_of(version: DatasetVersion) -> MaskedCopy | None:
+    """The copy without personal data that was asked for, of a version that one may see."""
+    if not version.personal_found:
+        return None
+    return _masked_copies().filter(source=version).first()
+
+
+def masked_from(version: DatasetVersion) -> MaskedCopy | None:
+    """What a version is the masked copy of, if it is one."""
+    return _masked_copies().filter(result=version).first()
+
+
+def _masked_copies() -> QuerySet[MaskedCopy]:
+    reports = ("source__report_data", "result__report_data")
+    return MaskedCopy.objects.select_related("source", "result").defer(*reports)
+
+
 def versions_trainable_by(person: User) -> DatasetVersionQuerySet:
     """What an expert of this member may learn from: own data and published data, described."""
     mine = Q(dataset__owner=person) | Q(dataset__is_public=True)
     versions = DatasetVersion.objects.select_related("dataset", "dataset__owner")
-    return versions.filter(mine).trainable().order_by("-created_at", "-id")
+    offered = versions.filter(mine).trainable().defer("report_data")
+    return offered.order_by("-created_at", "-id")
 
 
 def experts_for_anyone() -> ExpertQuerySet:

@@ -1,7 +1,12 @@
 """Every verb that changes what people bring. Nothing else writes these tables."""
 
 from contributions.actions.bringing import adapter_limits, expert_bring, expert_bring_again
-from contributions.actions.checking import reconcile, version_check, version_recheck
+from contributions.actions.checking import (
+    reconcile,
+    version_check,
+    version_map,
+    version_recheck,
+)
 from contributions.actions.datasets import (
     dataset_add_version,
     dataset_describe,
@@ -27,6 +32,7 @@ from contributions.actions.leaving import (
     reconcile_leaving,
     version_erase,
 )
+from contributions.actions.personal_data import version_acknowledge, version_mask
 from contributions.actions.priorities import (
     ProbeText,
     priority_declare,
@@ -61,7 +67,10 @@ __all__ = [
     "priority_retire",
     "reconcile",
     "reconcile_leaving",
+    "version_acknowledge",
     "version_check",
     "version_erase",
+    "version_map",
+    "version_mask",
     "version_recheck",
 ]

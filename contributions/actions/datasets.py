@@ -162,7 +162,7 @@ def dataset_describe(
 
 
 def dataset_publish(*, dataset: Dataset) -> Dataset:
-    """Let everybody see the card, the preview and the report."""
+    """Let everybody see the card, and the preview and report of each version that is cleared."""
     with transaction.atomic():
         dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
         if dataset.is_public:
@@ -172,6 +172,11 @@ def dataset_publish(*, dataset: Dataset) -> Dataset:
         if dataset.missing_for_training:
             lacks = ", and ".join(dataset.missing_for_training)
             raise Refused(f"Before you publish it, give it {lacks}.")
+        if not dataset.versions.cleared().exists():
+            raise Refused(
+                "Personal data was found in it. Answer for it on the version's page, or make a "
+                "masked version there, before you publish it."
+            )
         dataset.is_public = True
         dataset.save(update_fields=["is_public"])
         record(actor=dataset.owner, action="dataset.published", subject=dataset)

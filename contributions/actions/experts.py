@@ -75,6 +75,11 @@ def _require_trainable(owner: User, versions: Sequence[DatasetVersion]) -> None:
             raise Refused(f"{version} is not public, so only its owner can train on it.")
         if version.status != DatasetVersion.Status.VALID:
             raise Refused(f"{version} is {version.status}; only a valid version can be learnt.")
+        if not version.is_cleared:
+            raise Refused(
+                f"Personal data was found in {version}. Its owner answers for it on its page, "
+                "or makes a masked version, before an expert can learn from it."
+            )
         lacks = version.dataset.missing_for_training
         if lacks:
             raise Refused(f"“{version.dataset}” still needs " + ", and ".join(lacks) + ".")

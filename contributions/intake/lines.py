@@ -1,21 +1,13 @@
-"""The lines of a text file, read one by one: broken bytes are reported, never raised."""
+"""The lines of a text in UTF-8, read one by one: broken bytes are reported, never raised."""
 
 import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from typing import BinaryIO
 
-from contributions.intake.recognise import Encoding
-
-# In UTF-8 a byte that cannot be decoded arrives as a lone surrogate (PEP 383); UTF-16 has no such
-# door, so there it arrives as the replacement character.
-_BROKEN = {
-    "utf-8-sig": re.compile("[\ud800-\udfff]"),
-    "utf-16": re.compile("[\ud800-\udfff\ufffd]"),
-}
-_ON_ERROR = {"utf-8-sig": "surrogateescape", "utf-16": "replace"}
+# A byte that cannot be decoded arrives as a lone surrogate (PEP 383).
+_BROKEN = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -47,32 +39,20 @@ class Line:
 
 
 class Lines:
-    """Iterates over the lines of a file, and knows how many bytes it has read."""
+    """Iterates over the lines of `stream`; `before` lines of the file came before them."""
 
-    def __init__(self, path: Path, encoding: Encoding, max_chars: int) -> None:
-        self._bytes = path.open("rb")
+    def __init__(self, stream: BinaryIO, max_chars: int, before: int = 0) -> None:
         # newline="" leaves line breaks inside quoted cells as they are.
         self._stream = io.TextIOWrapper(
-            self._bytes, encoding=encoding, errors=_ON_ERROR[encoding], newline=""
+            stream, encoding="utf-8", errors="surrogateescape", newline=""
         )
-        self._broken = _BROKEN[encoding]
         self._max_chars = max_chars
         self._too_long = Fault(
             f"This line is longer than {max_chars:,} characters.",
             f"lines of at most {max_chars:,} characters",
             "Check that the file has line breaks, one example a row.",
         )
-        self.number = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stream.close()
-
-    @property
-    def bytes_done(self) -> int:
-        return self._bytes.tell()
+        self.number = before
 
     def __iter__(self) -> Iterator[Line]:
         while text := self._stream.readline(self._max_chars):
@@ -82,11 +62,13 @@ class Lines:
                 yield Line(self.number, "", self._too_long)
             else:
                 yield Line(self.number, text, self._fault(text))
+        self._stream.detach()
 
     def _fault(self, text: str) -> Fault | None:
         if "\x00" in text:
             return NUL
-        if self._broken.search(text):
+        # isascii is a look at a flag; the search would read every character.
+        if not text.isascii() and _BROKEN.search(text):
             return BROKEN_TEXT
         return None
 

@@ -1,11 +1,12 @@
 """Reading the probes of a priority: from a file, or as a member typed them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from contributions.intake.findings import Finding, Findings
 from contributions.intake.limits import PROBE_LIMITS, Limits
-from contributions.intake.open_rows import open_rows
+from contributions.intake.mapping import EXPECTED
+from contributions.intake.readers import OpenFile, open_rows
 from contributions.intake.row import Place, Row, short_enough, usable_text
 
 SEPARATORS = ("=>", "\t", " | ")
@@ -14,15 +15,15 @@ ProbesRead = tuple[list[tuple[str, str]], list[Finding]]
 
 
 def read_probes(path: Path, limits: Limits = PROBE_LIMITS) -> ProbesRead:
-    """Read (prompt, answer) pairs from a CSV, TSV or JSON Lines file.
+    """Read (prompt, answer) pairs from a file of any format that a dataset may have.
 
     Returns the usable pairs and the findings; a caller that wants all or nothing looks for
     findings with severity "error".
     """
     findings = Findings()
     with open_rows(path, findings, limits) as file:
-        pairs = _distinct(file.rows, findings, limits) if file else []
-        if file and not file.rows.rows_read and not findings.count("error"):
+        pairs = _distinct(_rows(file, findings), findings, limits) if file else []
+        if file and not file.reader.rows_read and not findings.count("error"):
             findings.add(
                 "error",
                 "There are no probes in the file.",
@@ -30,6 +31,24 @@ def read_probes(path: Path, limits: Limits = PROBE_LIMITS) -> ProbesRead:
                 remedy="Add a row with a prompt and its answer.",
             )
     return pairs, findings.listed()
+
+
+def _rows(file: OpenFile, findings: Findings) -> Iterator[Row]:
+    if file.unclear or file.shape == "plain_text":
+        findings.add(
+            "error",
+            file.unclear or "The file is plain text: there are no prompts and answers in it.",
+            expected=EXPECTED,
+            remedy="Name the two columns in the first line of the file, such as 'text,label'.",
+        )
+        return
+    for batch in file.reader.batches():
+        columns = (batch.prompt, batch.completion, batch.question)
+        for number, line, *texts in zip(
+            batch.numbers.tolist(), batch.lines.tolist(),
+            *(column.to_pylist() for column in columns), strict=True,
+        ):  # fmt: skip
+            yield Row(number, line, *texts)
 
 
 def parse_typed_probes(text: str) -> ProbesRead:

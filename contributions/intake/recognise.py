@@ -1,22 +1,35 @@
 """What a file is, by its first bytes; its name is never trusted."""
 
 import codecs
+import csv
 import re
 from dataclasses import dataclass
 from typing import Literal
 
-HEAD_BYTES = 64 * 1024
+from charset_normalizer import from_bytes
 
-Encoding = Literal["utf-8-sig", "utf-16"]
+from contributions.intake.mapping import choose_mapping
+
+HEAD_BYTES = 256 * 1024
+DELIMITERS = (",", ";", "\t", "|")
+
+Kind = Literal["table", "jsonl", "json", "parquet", "text"]
+
+_SAMPLE_ROWS = 20
+_WIDE = 10
+# What spreadsheets and older programs write where they do not write UTF-8.
+_OLDER = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1256", "koi8_r", "shift_jis",
+          "gb18030", "big5", "euc_kr"]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """A text file: its kind, its encoding and its first lines, for the choice of a delimiter."""
+    """What a file is; for text its encoding and its first characters."""
 
-    kind: Literal["table", "jsonl"]
-    encoding: Encoding
-    head: str
+    kind: Kind
+    encoding: str = "utf-8-sig"
+    head: str = ""
+    delimiter: str = ","
 
 
 @dataclass(frozen=True)
@@ -27,19 +40,16 @@ class Refused:
     remedy: str
 
 
-_UNPACK = "Unpack it and bring the CSV or JSONL file inside."
+_UNPACK = "Unpack it and bring the file inside, plain or as gzip, zstandard or zip."
 _EXPORT = "Export the sheet as CSV (UTF-8) and bring that file."
-_TEXT = "Bring the text itself as CSV or JSONL."
-_CONVERT = "Convert it to CSV or JSONL and bring that file."
-_OFFICE = ((b"xl/", "an Excel workbook", _EXPORT), (b"word/", "a Word document", _TEXT),
-           (b"opendocument.spreadsheet", "an OpenDocument spreadsheet", _EXPORT))  # fmt: skip
+_TEXT = "Bring the text itself: CSV, JSONL or plain text."
+_CONVERT = "Convert it to CSV, JSONL or Parquet and bring that file."
 _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "a zip archive", _UNPACK),
-    (b"PK\x05\x06", "an empty zip archive", _UNPACK),
-    (b"\x1f\x8b", "a gzip archive", _UNPACK),
+    (b"PK\x03\x04", "a zip archive inside another", _UNPACK),
+    (b"\x1f\x8b", "a gzip archive inside another", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "a zstandard archive inside another", _UNPACK),
     (b"BZh", "a bzip2 archive", _UNPACK),
     (b"\xfd7zXZ\x00", "an xz archive", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "a zstandard archive", _UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     (b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (.xls or .doc)", _EXPORT),
@@ -48,7 +58,6 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"GIF8", "a GIF image", _TEXT),
     (b"%PDF-", "a PDF document", _TEXT),
     (b"{\\rtf", "a rich-text document", _TEXT),
-    (b"PAR1", "a Parquet file", _CONVERT),
     (b"ARROW1", "an Arrow file", _CONVERT),
     (b"SQLite format 3\x00", "an SQLite database", _CONVERT),
     (b"\x93NUMPY", "a NumPy array", _CONVERT),
@@ -58,13 +67,16 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _SAFETENSORS = re.compile(rb".{3}\x00{5}\{", re.DOTALL)  # a 64-bit length, then a JSON header
 _MARKUP = re.compile(r"<(!doctype|html|\?xml)", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+_BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
 
 
 def recognise(head: bytes) -> Recognised | Refused:
-    """Recognise a file by its first `HEAD_BYTES` bytes."""
+    """Recognise a file by its first `HEAD_BYTES` bytes, unpacked."""
+    if head.startswith(b"PAR1"):
+        return Recognised("parquet")
     if refused := _binary(head):
         return refused
-    encoding: Encoding = "utf-8-sig"
+    encoding = "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
     elif len(_CONTROL.findall(head)) > len(head) // 10:
@@ -78,21 +90,33 @@ def recognise(head: bytes) -> Recognised | Refused:
         return Refused("The file is empty.", "Bring a file with at least one row.")
     if _MARKUP.match(start):
         return Refused("The file is a web page or XML, not a table.", _CONVERT)
-    if start.startswith("[") or re.match(r"\{\s*[\r\n]", start):
+    if re.match(r"\{\s*[\r\n]", start):
         return Refused(
-            "The file is one JSON document, not one JSON object a line.",
-            "Write each example as an object on a line of its own (JSON Lines): "
-            "`jq -c '.[]' file.json > file.jsonl` does it for a list.",
+            "The file is one JSON object, not one object a row.",
+            "Write the examples as a list, [{...}, {...}], or an object a line (JSON Lines).",
         )
-    return Recognised("jsonl" if start.startswith("{") else "table", encoding, text)
+    if start.startswith("{"):  # JSON is UTF-8 (RFC 8259, section 8.1), so no older encoding
+        return Recognised("jsonl", encoding, text)
+    if re.match(r"\[\s*([{\]]|$)", start):
+        return Recognised("json", encoding, text)
+    if start.startswith("["):
+        return Refused(
+            "The file is a JSON list, but not of objects.",
+            'Write the examples as a list of objects, [{"prompt": ..., "completion": ...}].',
+        )
+    broken = text.count("\ufffd")
+    # A file in UTF-8 that is damaged here and there has more good characters than bad ones.
+    if encoding == "utf-8-sig" and broken > len(_BEYOND_ASCII.findall(text)):
+        guess = from_bytes(head, cp_isolation=_OLDER, threshold=0.5).best()
+        if guess:
+            encoding, text = guess.encoding, head.decode(guess.encoding, errors="replace")
+    delimiter, is_table = _detect_delimiter(text)
+    return Recognised("table" if is_table else "text", encoding, text, delimiter)
 
 
 def _binary(head: bytes) -> Refused | None:
     for signature, looks_like, remedy in _SIGNATURES:
         if head.startswith(signature):
-            for mark, office, office_remedy in _OFFICE:
-                if signature == b"PK\x03\x04" and mark in head:
-                    looks_like, remedy = office, office_remedy
             return Refused(f"The file looks like {looks_like}, not like text.", remedy)
     if _PICKLE.match(head):
         return Refused(
@@ -104,3 +128,27 @@ def _binary(head: bytes) -> Refused | None:
             "Bring it as an expert, not as a dataset.",
         )
     return None
+
+
+def _detect_delimiter(head: str) -> tuple[str, bool]:
+    """The delimiter that gives known columns, equally many cells a row, and the most columns;
+    and whether it makes a table of the text at all."""
+
+    def merit(delimiter: str) -> tuple[bool, float, int, int]:
+        # The last line of the head may be cut off in the middle.
+        lines = head.splitlines(keepends=True)[: _SAMPLE_ROWS + 1]
+        sample = lines[:-1] if len(lines) > 2 else lines
+        try:
+            rows = [row for row in csv.reader(sample, delimiter=delimiter) if row]
+        except csv.Error:
+            return (False, 0.0, 0, 0)
+        width = len(rows[0]) if rows else 0
+        known = bool(rows) and choose_mapping(rows[0]) is not None
+        if width < 2:
+            return (known, 0.0, width, len(rows))
+        return (known, sum(len(row) == width for row in rows) / len(rows), width, len(rows))
+
+    best = max(DELIMITERS, key=merit)
+    known, even, width, rows = merit(best)
+    regular = even >= 0.8 and (rows > 1 or width >= _WIDE)
+    return best, known or regular or head.lstrip("\ufeff \r\n").startswith('"')

@@ -1,10 +1,13 @@
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from contributions import licences
+from contributions.comparison import Comparison
 from contributions.intake import Report
 from contributions.models.erasing import erased_up_to
 from mosaic_site.lifecycle import Lifecycle
@@ -76,9 +79,12 @@ DATASET_VERSION_LIFECYCLE = Lifecycle(
     "dataset version",
     {
         "received": frozenset({"checking", "withdrawn"}),
-        "checking": frozenset({"received", "valid", "invalid", "withdrawn"}),
+        "checking": frozenset({"received", "unmapped", "valid", "invalid", "withdrawn"}),
+        # Until its owner says which column is what.
+        "unmapped": frozenset({"received", "withdrawn"}),
         "valid": frozenset({"withdrawn"}),
-        # Again only where the check itself broke off: nothing was said about the content.
+        # Again only where nothing was said about the content: the check itself broke off, or it
+        # took the wrong columns.
         "invalid": frozenset({"received", "withdrawn"}),
         "withdrawn": frozenset(),
     },
@@ -90,6 +96,14 @@ def upload_path(version: "DatasetVersion", filename: str) -> str:
     return f"datasets/{version.sha256[:2]}/{version.sha256}-{version.once.hex}.upload"
 
 
+# A worker that is there takes up what waits within a tick or two, and says every second or so that
+# it goes on; only where it compares the rows of a large file at the end it is silent for longer.
+TAKEN_UP_WITHIN = timedelta(seconds=25)
+HEARD_WITHIN = timedelta(seconds=60)
+
+CLEARED = models.Q(personal_found=0) | models.Q(acknowledged_at__isnull=False)
+
+
 class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
     def standing(self) -> "DatasetVersionQuerySet":
         return self.exclude(status=DatasetVersion.Status.WITHDRAWN)
@@ -97,11 +111,25 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
     def due_for_erasure(self) -> "DatasetVersionQuerySet":
         return self.filter(erased_at=None, withdrawn_at__lte=erased_up_to())
 
+    def cleared(self) -> "DatasetVersionQuerySet":
+        """Nothing personal was found in them, or their owner answers for it."""
+        return self.filter(CLEARED)
+
     def trainable(self) -> "DatasetVersionQuerySet":
-        """Valid, and nothing missing on the card (see `Dataset.missing_for_training`)."""
-        described = self.filter(dataset__licence__in=licences.trainable())
+        """Valid, cleared, and nothing missing on the card (see `Dataset.missing_for_training`)."""
+        described = self.cleared().filter(dataset__licence__in=licences.trainable())
         described = described.exclude(dataset__summary="").exclude(dataset__origin="")
         return described.filter(status=DatasetVersion.Status.VALID)
+
+    def in_queue_order(self) -> "DatasetVersionQuerySet":
+        """What waits for a worker, first come, first served."""
+        waiting = self.filter(status=DatasetVersion.Status.RECEIVED)
+        return waiting.order_by("received_at", "id")
+
+    def worked_on(self) -> "DatasetVersionQuerySet":
+        """What a worker checks at this moment."""
+        recent = timezone.now() - HEARD_WITHIN
+        return self.filter(status=DatasetVersion.Status.CHECKING, checking_since__gte=recent)
 
 
 class DatasetVersion(models.Model):
@@ -110,6 +138,7 @@ class DatasetVersion(models.Model):
     class Status(models.TextChoices):
         RECEIVED = "received", "received"
         CHECKING = "checking", "checking"
+        UNMAPPED = "unmapped", "unmapped"
         VALID = "valid", "valid"
         INVALID = "invalid", "invalid"
         WITHDRAWN = "withdrawn", "withdrawn"
@@ -124,8 +153,23 @@ class DatasetVersion(models.Model):
     # Normalised JSONL of prompt and completion, written by the check.
     rows_file = models.FileField(max_length=240, blank=True)
     rows = models.PositiveIntegerField(default=0)
+    # Digests of its rows, with which later versions of other datasets are compared.
+    index_file = models.FileField(max_length=240, blank=True)
+    # Which column is what, where its owner said so: for this version, or for an earlier one.
+    mapping = models.JSONField(default=dict, blank=True)
     report_data = models.JSONField(default=dict, blank=True)
+    # What it shares with other datasets and with sealed probes: see `Comparison`.
+    comparison_data = models.JSONField(default=dict, blank=True)
+    # The base whose tokens the report counts.
+    tokens_of = models.CharField(max_length=80, blank=True)
+    # How often the check found something that looks like personal data or a secret, and whether
+    # the owner answers for it.
+    personal_found = models.PositiveIntegerField(default=0)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_reason = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Since when it has waited for its check, the first or another.
+    received_at = models.DateTimeField(default=timezone.now)
     # The last sign of life of the check that runs, and how far it has read.
     checking_since = models.DateTimeField(null=True, blank=True)
     checked_bytes = models.PositiveBigIntegerField(default=0)
@@ -158,6 +202,36 @@ class DatasetVersion(models.Model):
     @property
     def report(self) -> Report | None:
         return Report.from_dict(self.report_data) if self.report_data else None
+
+    @property
+    def comparison(self) -> Comparison:
+        return Comparison.from_dict(self.comparison_data)
+
+    @property
+    def is_cleared(self) -> bool:
+        """Nothing personal was found in it, or its owner answers for it."""
+        return not self.personal_found or self.acknowledged_at is not None
+
+    @property
+    def can_be_mapped(self) -> bool:
+        """Whether its owner may say which column is what: not once it is ready to use."""
+        unsettled = self.status in {self.Status.UNMAPPED, self.Status.INVALID}
+        return unsettled and bool(self.report_data.get("preview_columns"))
+
+    @property
+    def lacks_worker(self) -> bool:
+        """It waits for its check, and no worker is heard of that checks it or another file."""
+        now = timezone.now()
+        if self.status == self.Status.CHECKING:
+            return self.checking_since is not None and self.checking_since < now - HEARD_WITHIN
+        is_late = self.received_at < now - TAKEN_UP_WITHIN
+        waits = self.status == self.Status.RECEIVED and is_late
+        return waits and not DatasetVersion.objects.worked_on().exists()
+
+    def queue_position(self) -> int:
+        """1 for the version that a worker takes up next; 0 for one that does not wait."""
+        waiting = DatasetVersion.objects.in_queue_order().values_list("pk", flat=True)
+        return next((place for place, pk in enumerate(waiting, 1) if pk == self.pk), 0)
 
     @property
     def is_waiting(self) -> bool:

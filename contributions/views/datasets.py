@@ -64,7 +64,12 @@ def _to_newest(dataset: Dataset, request: HttpRequest) -> HttpResponse:
 def dataset_detail(request: HttpRequest, pk: int) -> HttpResponse:
     dataset = access.dataset_visible_to(request.user, pk)
     is_owner = dataset.owner_id == request.user.pk
-    versions = list(dataset.versions.select_related("dataset").order_by("-number"))
+    versions = list(
+        access.versions_visible_to(request.user)
+        .filter(dataset=dataset)
+        .defer("report_data")
+        .order_by("-number")
+    )
     context = {
         "dataset": dataset,
         "is_owner": is_owner,
@@ -73,7 +78,9 @@ def dataset_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "versions": versions,
         "valid": sum(one.status == DatasetVersion.Status.VALID for one in versions),
         "missing": guide.missing_of_dataset(dataset, versions),
-        "next": guide.next_step(versions[0], is_owner, guide.carried_priority(request)),
+        "next": guide.next_step(versions[0], is_owner, guide.carried_priority(request))
+        if versions
+        else None,
         "lines": about(dataset),
     }
     return render(request, "contributions/dataset_detail.html", context)

@@ -19,7 +19,7 @@ REMEMBERED_SECONDS = 3600
 def dataset_diff(request: HttpRequest, pk: int) -> HttpResponse:
     """What changed between two versions without errors: `?old=` and `?new=`, by number."""
     dataset = access.dataset_visible_to(request.user, pk)
-    versions = dataset.versions.filter(status=DatasetVersion.Status.VALID).order_by("-number")
+    versions = access.valid_versions_of(dataset, request.user)
     newest = list(versions[:2])
     if len(newest) < 2:
         nothing = {"dataset": dataset, "form": None}

@@ -96,7 +96,7 @@ class Attachment(FileResponse):
 def dataset_readme(request: HttpRequest, pk: int) -> HttpResponse:
     """The card, as the file that the Hub reads."""
     dataset = access.dataset_visible_to(request.user, pk)
-    newest = dataset.versions.filter(status=DatasetVersion.Status.VALID).first()
+    newest = access.valid_versions_of(dataset, request.user).first()
     return HttpResponse(
         readme(dataset, newest),
         content_type="text/markdown; charset=utf-8",

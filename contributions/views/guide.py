@@ -46,7 +46,9 @@ def steps(priority: Priority | None, version: DatasetVersion | None) -> list[Ste
     """Where a member stands. Whoever starts without a need chooses it with the expert."""
     done = [
         version is not None,
-        version is not None and version.status == DatasetVersion.Status.VALID,
+        version is not None
+        and version.status == DatasetVersion.Status.VALID
+        and version.is_cleared,
         version is not None and not version.dataset.missing_for_training,
         False,
     ]
@@ -69,6 +71,21 @@ def next_step(version: DatasetVersion, owner: bool, priority: Priority | None) -
     dataset = version.dataset
     if version.is_waiting or version.status == DatasetVersion.Status.WITHDRAWN:
         return None
+    if not (owner or version.is_cleared):
+        return None
+    if version.status == DatasetVersion.Status.UNMAPPED and owner:
+        return NextStep(
+            "The file can be read, but not which column is what. Say so, and the check goes on.",
+            "Say which column is what",
+            carry(reverse("contributions:version_mapping", args=[version.pk]), priority),
+        )
+    if version.status == DatasetVersion.Status.VALID and not version.is_cleared:
+        return NextStep(
+            "The check found what looks like personal data. Mask it, or answer for it, before "
+            "anybody else sees this version and before an expert learns from it.",
+            "Decide about it",
+            carry(version.get_absolute_url(), priority) + "#personal-data",
+        )
     if version.status == DatasetVersion.Status.VALID and not dataset.missing_for_training:
         return NextStep(
             "This data is ready. An expert can learn from it.",
@@ -141,8 +158,11 @@ def missing_for_expert(owner: User) -> NextStep | None:
 def missing_of_dataset(dataset: Dataset, versions: list[DatasetVersion]) -> list[str]:
     """What still lies between a dataset and training, as a list to read."""
     missing = list(dataset.missing_for_training)
-    if not any(version.status == DatasetVersion.Status.VALID for version in versions):
+    valid = [version for version in versions if version.status == DatasetVersion.Status.VALID]
+    if not valid:
         missing.insert(0, "a version without errors")
+    elif not any(version.is_cleared for version in valid):
+        missing.insert(0, "an answer about the personal data that was found")
     return missing
 
 

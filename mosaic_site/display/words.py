@@ -10,6 +10,7 @@ TILE_COLOURS = 12
 STATES: dict[str, tuple[str, str]] = {
     "received": ("wait", "Received"),
     "checking": ("busy", "Checking"),
+    "unmapped": ("wait", "Which column is what?"),
     "valid": ("good", "Ready to use"),
     "invalid": ("bad", "Has errors"),
     "submitted": ("wait", "Waiting for a steward"),

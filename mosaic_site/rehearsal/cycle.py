@@ -123,6 +123,10 @@ def _submit(contribution: Contribution, recipe: dict[str, Any]) -> None:
         )
         why = f"{first.problem} {first.remedy}" if first else "see its report"
         raise NotClosed(f"{version.filename} is not valid: {why}")
+    if not version.is_cleared:
+        found = ", ".join(version.report_data["personal"])
+        reason = f"Rehearsal: {found} in a folder that is the operator's own."
+        version = bring.version_acknowledge(version=version, reason=reason)
     contribution.expert = bring.expert_submit(
         owner=contribution.owner,
         name=contribution.name,

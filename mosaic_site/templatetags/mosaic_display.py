@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from mosaic_site.display import words
 from mosaic_site.display.curve import chart, sample
+from mosaic_site.display.histogram import histogram as lay_out
 from mosaic_site.display.mosaic import draw, read_tiles
 
 register = template.Library()
@@ -113,6 +114,32 @@ def loss_curve(
         "rows": [(f"{x:,.0f}", f"{y:.4f}") for x, y in rows],
         "all_rows": len(points),
         "summary": f"from {points[0][1]:.3f} to {points[-1][1]:.3f} in {points[-1][0]:,.0f} steps",
+    }
+
+
+@register.inclusion_tag("components/histogram.html")
+def histogram(
+    counts: Sequence[tuple[int, int]], label: str, x_label: str = "Up to", y_label: str = "Rows"
+) -> dict[str, object]:
+    """Draw (upper end, count) pairs as bars, with a table of them below; nothing if all are 0."""
+    named = [(f"{end:,}", count) for end, count in counts]
+    picture = lay_out(named)
+    context: dict[str, object] = {"label": label, "x_label": x_label, "y_label": y_label}
+    context["picture"] = picture
+    if picture is None:
+        return context
+    peak = max(named, key=lambda pair: pair[1])
+    return context | {
+        "bars": [
+            tuple(f"{value:.1f}" for value in (bar.x, bar.y, bar.width, bar.height))
+            for bar in picture.bars
+        ],
+        "x_ticks": [(f"{tick.place:.1f}", tick.label) for tick in picture.x_ticks],
+        "y_ticks": [
+            (f"{tick.place:.1f}", f"{tick.place + 5:.1f}", tick.label) for tick in picture.y_ticks
+        ],
+        "rows": [(text, f"{count:,}") for text, count in named],
+        "summary": f"most, {peak[1]:,}, have up to {peak[0]}",
     }
 
 

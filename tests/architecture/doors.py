@@ -75,6 +75,8 @@ REVIEW = Door(
 _ELSEWHERE = Answer.ELSEWHERE
 OWNERS_WAY_ON = _page(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
 PRIVATE_WAY_ON = _page(_MISSING, _MISSING, _ELSEWHERE, _ELSEWHERE)
+# Without its tick it is refused, and leads back.
+OWNERS_ANSWER = _verb(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
 MEMBERS_WAY_ON = _verb(_LOGIN, _ELSEWHERE, _ELSEWHERE, _ELSEWHERE)
 MEMBERS_FORM = _verb(_LOGIN, _PAGE, _PAGE, _PAGE)
 # Shows one's own, and leads back who has none.
@@ -117,6 +119,11 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:version_withdraw": (WITHDRAWING, "version"),
     "contributions:version_detail": (PRIVATE, "version"),
     "contributions:version_recheck": (OWNERS_VERB, "unchecked_version"),
+    "contributions:version_report": (PRIVATE, "version"),
+    "contributions:version_findings": (PRIVATE, "version"),
+    "contributions:version_mapping": (OWNERS, "unmapped_version"),
+    "contributions:version_acknowledge": (OWNERS_ANSWER, "personal_version"),
+    "contributions:version_mask": (OWNERS_VERB, "personal_version"),
     "contributions:expert_list": (PUBLIC, ""),
     "contributions:expert_new": (MEMBERS, ""),
     "contributions:expert_bring": (MEMBERS, ""),

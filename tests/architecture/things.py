@@ -16,6 +16,7 @@ from mosaic_site.members.models import MemberGroup, User
 from mosaic_site.notices.models import Notice
 from tests.architecture.doors import DOORS
 from tests.factories import (
+    CSV,
     make_brought_expert,
     make_dataset,
     make_eligible_expert,
@@ -103,6 +104,21 @@ class Things:
             bring.version_check(version_id=version.pk)
         version.refresh_from_db()
         assert version.check_broke_off
+        return version
+
+    @cached_property
+    def unmapped_version(self) -> DatasetVersion:
+        """Its columns have names that say nothing."""
+        version = make_dataset(self.owner, content="alpha,beta\n1,2\n").versions.get()
+        assert version.status == DatasetVersion.Status.UNMAPPED
+        return version
+
+    @cached_property
+    def personal_version(self) -> DatasetVersion:
+        """Somebody's address is in it."""
+        content = CSV + "write to anna.lee@example.org,contact\n"
+        version = make_dataset(self.owner, content=content).versions.get()
+        assert not version.is_cleared
         return version
 
     @cached_property

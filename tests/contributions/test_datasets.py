@@ -105,15 +105,14 @@ def test_a_long_check_says_how_far_it_is(
     ("content", "filename", "sentences"),
     [
         (b"\x89PNG\r\n\x1a\n" + bytes(64), "data.csv", ["PNG"]),
-        (b"PK\x03\x04" + bytes(64), "data.xlsx", ["a zip archive"]),
+        (b"PK\x03\x04" + bytes(64), "data.xlsx", ["The zip archive is damaged"]),
         (",".join(f"c{n}" for n in range(200)) + "\n" + "x," * 199 + "x\n", "wide.csv", ["200"]),
         ("text,intent\nhello,greet\n,greet\n", "data.csv", ["&#x27;text&#x27; is empty", "<td"]),
         ("text,intent\nhello,greet\nbye\n", "data.csv", ["The row has 1 cell."]),
         ('{"prompt": "a", "completion": "b"}\n{"prompt": \n', "data.jsonl", ["JSON"]),
         ("text,intent\n", "data.csv", ["There are no rows."]),
-        ("alpha,beta\n1,2\n", "data.csv", ["alpha", "beta"]),
     ],
-    ids=["picture", "zip", "200 columns", "empty cell", "ragged row", "json", "no rows", "columns"],
+    ids=["picture", "zip", "200 columns", "empty cell", "ragged row", "json", "no rows"],
 )
 def test_a_bad_file_is_explained_with_its_remedy(
     owner_client: Client, content: bytes | str, filename: str, sentences: list[str]

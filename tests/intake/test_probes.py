@@ -47,7 +47,12 @@ def test_good_probes_are_read_beside_bad_ones(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("prompt,answer\n", "no probes"), ("", "empty"), ("%PDF-1.7", "PDF"), ("a,b\n", "'a', 'b'")],
+    [
+        ("prompt,answer\n", "no probes"),
+        ("", "empty"),
+        ("%PDF-1.7", "PDF"),
+        ("a,b\nc,d\n", "'a', 'b'"),
+    ],
 )
 def test_a_file_without_probes(tmp_path: Path, content: str, says: str) -> None:
     path = tmp_path / "probes"

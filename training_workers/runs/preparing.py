@@ -1,11 +1,13 @@
 """What both kinds of run begin with: a base in memory and the rows to learn from."""
 
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import pyarrow as pa
 from django.conf import settings
 
 from contributions.intake import Probes
@@ -47,8 +49,23 @@ def examples_of(versions: Iterable[DatasetVersion]) -> list[Example]:
                     local.write(chunk)
             local.flush()
             rows = read_examples(Path(local.name))
-            examples.update(dict.fromkeys(row for row in rows if not probes.ask(row.prompt)))
+            examples.update(dict.fromkeys(_asked_by_none(rows, probes)))
     return list(examples)
+
+
+# How the intake writes a conversation and a question with choices as a prompt.
+_LAST_TURN = re.compile(r"(?s).*^user: ", re.MULTILINE)
+_CHOICES = re.compile(r"(?s)\nA\. .*")
+
+
+def _asked_by_none(rows: Sequence[Example], probes: Probes) -> list[Example]:
+    """The rows that ask what none of the probes asks, in whichever shape they ask it."""
+    texts = [row.prompt or row.completion for row in rows]  # plain text has no prompt
+    asked = probes.asked_in(pa.array(texts, pa.string()))
+    for wrapping in (_LAST_TURN, _CHOICES):
+        bare = [wrapping.sub("", text, count=1) for text in texts]
+        asked |= probes.asked_in(pa.array(bare, pa.string()))
+    return [row for row, is_probe in zip(rows, asked, strict=True) if not is_probe]
 
 
 def work_folder(job: Job) -> Path:

@@ -24,6 +24,7 @@ from mosaic_site.supervisor.scratch import is_scratch, scratch_environment
 # In the order in which they run, and how long each may take at most.
 SECONDS = {
     "tally": 60,
+    "intake": 600,
     "serving": 240,
     "expert": 240,
     "training": 480,

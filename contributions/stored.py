@@ -1,0 +1,18 @@
+"""Stored files for code that wants a path."""
+
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+from django.db.models.fields.files import FieldFile
+
+
+def at_hand(stored: FieldFile, scratch: Path) -> Path:
+    """The path of a stored file: its own where the storage is a folder, else that of a copy."""
+    try:
+        return Path(stored.path)
+    except NotImplementedError:  # as S3 and its like say
+        copy = scratch / uuid4().hex
+        with stored.open("rb") as source, copy.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        return copy
