@@ -4,10 +4,11 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from django.shortcuts import get_object_or_404
 
-from contributions.models import Dataset, DatasetVersion, Expert, Priority
+from contributions.models import Dataset, DatasetVersion, Expert, Priority, Upload
 from contributions.models.dataset import DatasetQuerySet, DatasetVersionQuerySet
 from contributions.models.expert import ExpertQuerySet
 from contributions.models.priority import PriorityQuerySet
+from contributions.models.upload import UploadQuerySet
 from mosaic_site.members.models import User
 
 Person = User | AnonymousUser
@@ -58,6 +59,14 @@ def versions_trainable_by(person: User) -> DatasetVersionQuerySet:
     mine = Q(dataset__owner=person) | Q(dataset__is_public=True)
     versions = DatasetVersion.objects.select_related("dataset", "dataset__owner")
     return versions.filter(mine).trainable().order_by("-created_at", "-id")
+
+
+def uploads_owned_by(person: User) -> UploadQuerySet:
+    return Upload.objects.filter(owner=person).select_related("dataset", "owner", "version")
+
+
+def upload_owned_by(person: User, pk: int) -> Upload:
+    return get_object_or_404(uploads_owned_by(person), pk=pk)
 
 
 def experts_for_anyone() -> ExpertQuerySet:

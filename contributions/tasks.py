@@ -5,5 +5,6 @@ from contributions import actions
 
 @shared_task
 def reconcile() -> None:
-    """Check what waits for checking."""
+    """Tidy up after uploads, then check what waits for checking."""
+    actions.reconcile_uploads()
     actions.reconcile()

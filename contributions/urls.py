@@ -1,6 +1,6 @@
 from django.urls import path
 
-from contributions.views import datasets, experts, priorities, versions
+from contributions.views import datasets, experts, priorities, uploads, versions
 
 app_name = "contributions"
 urlpatterns = [
@@ -20,6 +20,12 @@ urlpatterns = [
     path("datasets/<int:pk>/publish/", datasets.dataset_publish, name="dataset_publish"),
     path("datasets/versions/<int:pk>/", versions.version_detail, name="version_detail"),
     path("datasets/versions/<int:pk>/check/", versions.version_recheck, name="version_recheck"),
+    path("uploads/", uploads.upload_list, name="upload_list"),
+    path("uploads/<int:pk>/", uploads.upload_detail, name="upload_detail"),
+    path("uploads/<int:pk>/delete/", uploads.upload_delete, name="upload_delete"),
+    path("api/uploads/", uploads.api_uploads, name="api_uploads"),
+    path("api/uploads/<int:pk>/", uploads.api_upload, name="api_upload"),
+    path("api/uploads/<int:pk>/finish/", uploads.api_upload_finish, name="api_upload_finish"),
     path("experts/", experts.expert_list, name="expert_list"),
     path("experts/new/", experts.expert_new, name="expert_new"),
     path("experts/<int:pk>/", experts.expert_detail, name="expert_detail"),

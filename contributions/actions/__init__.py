@@ -26,8 +26,17 @@ from contributions.actions.priorities import (
     priority_merge,
     priority_retire,
 )
+from contributions.actions.uploads import (
+    PartDamaged,
+    part_receive,
+    reconcile_uploads,
+    upload_abort,
+    upload_finish,
+    upload_start,
+)
 
 __all__ = [
+    "PartDamaged",
     "ProbeText",
     "base_register",
     "dataset_add_version",
@@ -44,10 +53,15 @@ __all__ = [
     "expert_return",
     "expert_submit",
     "expert_withdraw",
+    "part_receive",
     "priority_declare",
     "priority_merge",
     "priority_retire",
     "reconcile",
+    "reconcile_uploads",
+    "upload_abort",
+    "upload_finish",
+    "upload_start",
     "version_check",
     "version_recheck",
 ]

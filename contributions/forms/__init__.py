@@ -1,7 +1,7 @@
 """The forms with which people bring something. What is typed is checked here, what is meant in
 the actions."""
 
-from contributions.forms.datasets import CardForm, DatasetForm, VersionForm
+from contributions.forms.datasets import CardForm, DatasetForm, UploadForm, VersionForm
 from contributions.forms.experts import ExpertForm, ResubmitForm
 from contributions.forms.fields import OnceForm, ReasonForm
 from contributions.forms.priorities import PriorityForm
@@ -14,5 +14,6 @@ __all__ = [
     "PriorityForm",
     "ReasonForm",
     "ResubmitForm",
+    "UploadForm",
     "VersionForm",
 ]

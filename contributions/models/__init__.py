@@ -2,5 +2,16 @@ from contributions.models.base import Base
 from contributions.models.dataset import Dataset, DatasetVersion, Licence
 from contributions.models.expert import Expert
 from contributions.models.priority import Priority, Probe
+from contributions.models.upload import Upload, UploadPart
 
-__all__ = ["Base", "Dataset", "DatasetVersion", "Expert", "Licence", "Priority", "Probe"]
+__all__ = [
+    "Base",
+    "Dataset",
+    "DatasetVersion",
+    "Expert",
+    "Licence",
+    "Priority",
+    "Probe",
+    "Upload",
+    "UploadPart",
+]

@@ -1,6 +1,7 @@
 from django import forms
 
 from mosaic_site.members.access import groups_for_anyone
+from mosaic_site.members.models import Scope
 
 
 class GroupForm(forms.Form):
@@ -24,4 +25,22 @@ class DeclareGroupForm(forms.Form):
             "at least 5 members, so that a majority cannot overlook the others. "
             "No page shows who declared what, and you may change it at any time."
         ),
+    )
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        label="Name", help_text="What it is for, so that you know it again.", max_length=80
+    )
+    scopes = forms.MultipleChoiceField(
+        label="It may",
+        choices=Scope.choices,
+        initial=[Scope.DATASETS_WRITE],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    days = forms.TypedChoiceField(
+        label="It expires after",
+        choices=[(7, "a week"), (30, "30 days"), (90, "90 days"), (365, "a year")],
+        initial=30,
+        coerce=int,
     )
