@@ -30,9 +30,12 @@ def guards_let_the_flush_pass(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
     """And they are there again for the next test, whichever it is."""
     yield
-    if commits(item):
+    # After the last test the database is gone.
+    if commits(item) and nextitem is not None:
         with item.config.stash[blocking_manager_key].unblock():
             triggers.install(connection)

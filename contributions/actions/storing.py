@@ -11,6 +11,8 @@ from typing import Protocol
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 
+_CHUNK_BYTES = 2**18
+
 
 class Source(Protocol):
     """An open file, or the body of a request."""
@@ -30,7 +32,7 @@ class _Hashed(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         while self._source is not None:
             if data := self._source.read(len(buffer)):
                 buffer[: len(data)] = data
@@ -54,7 +56,7 @@ def store(name: str, sources: Iterable[Source]) -> Stored:
     """Write `sources` as one file. `name` must be new: what is half-written is deleted again."""
     stream = _Hashed(sources)
     try:
-        stored = default_storage.save(name, File(stream))
+        stored = default_storage.save(name, File(io.BufferedReader(stream, _CHUNK_BYTES)))
     except OSError:
         default_storage.delete(name)
         raise

@@ -153,11 +153,11 @@ def upload_finish(*, upload: Upload) -> DatasetVersion:
             _end(locked, Upload.Status.FINISHED)
             return version
     except FileNotFoundError:
-        # Somebody else finished or aborted it, and the parts were deleted as they were read.
-        upload.refresh_from_db()
-        if upload.version is not None:
-            return upload.version
-        _require_open(upload)
+        # Somebody else finished or deleted it, and its parts went away as they were read.
+        ended = Upload.objects.get(pk=upload.pk)
+        if ended.version is not None:
+            return ended.version
+        _require_open(ended)
         raise
 
 
