@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from contributions.actions.storing import Source, store
-from contributions.allowance import allowance_of
+from contributions.allowance import Allowance, allowance_of
 from contributions.models import Dataset, DatasetVersion, Upload
 from contributions.models.dataset import upload_path
 from mosaic_site import live
@@ -41,7 +41,10 @@ def received(sources: Iterable[Source], filename: str, once: uuid.UUID) -> Itera
 def make_room(owner: User, size: int) -> None:
     """Refused where `size` more bytes are over the owner's quota. Locks the owner's account."""
     User.objects.select_for_update().get(pk=owner.pk)
-    allowance = allowance_of(owner)
+    _refuse_over_quota(allowance_of(owner), size)
+
+
+def _refuse_over_quota(allowance: Allowance, size: int) -> None:
     if size > allowance.free:
         raise Refused(
             f"This file has {mib(size)}, and of your {mib(allowance.quota)} only "
@@ -88,14 +91,15 @@ def add_version(dataset: Dataset, version: DatasetVersion) -> None:
 
 def _weigh(owner: User, file: File[bytes], filename: str) -> None:
     """Refused where a form may not bring this file: before any of it is written."""
-    limit = allowance_of(owner).form
-    if (file.size or 0) > limit:
+    allowance, size = allowance_of(owner), file.size or 0
+    if size > allowance.form:
         raise Refused(
-            f"{filename} has {mib(file.size or 0)}, more than the {mib(limit)} that a form may "
+            f"{filename} has {mib(size)}, more than the {mib(allowance.form)} that a form may "
             "bring at once.",
             "Upload it in parts, for which the page needs JavaScript, or split it and add the "
             "pieces as several datasets.",
         )
+    _refuse_over_quota(allowance, size)
 
 
 def dataset_upload(

@@ -4,6 +4,7 @@
 {
   const LONGEST_WAIT = 30; // seconds between two tries
   const SILENCE = 60; // seconds without a sign of life, then the line counts as cut
+  const LONGEST_FINISH = 600; // seconds that putting a large file together may take
   const place = document.querySelector("[data-upload]");
   const piece = (name) => place.querySelector(`[data-upload-${name}]`);
 
@@ -29,7 +30,7 @@
       if (seconds) setTimeout(resolve, seconds * 1000);
     });
 
-  function send(method, url, { body = null, headers = {}, onProgress = () => {} } = {}) {
+  function send(method, url, { body = null, headers = {}, silence = SILENCE, onProgress = () => {} } = {}) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
       running = request;
@@ -40,7 +41,7 @@
       }
       let heard = Date.now();
       const watch = setInterval(() => {
-        if (Date.now() - heard > SILENCE * 1000) request.abort();
+        if (Date.now() - heard > silence * 1000) request.abort();
       }, 1000);
       request.upload.addEventListener("progress", (event) => {
         heard = Date.now();
@@ -51,7 +52,8 @@
         const { status, response } = request;
         if (status >= 200 && status < 300) return resolve(response);
         const told = response?.error && `${response.error} ${response.remedy}`;
-        reject(new Problem(status, told ?? `The site answered with ${status}. Reload this page, then go on.`));
+        const silent = status ? `The site answered with ${status}. Reload this page, then go on.` : "The line is cut.";
+        reject(new Problem(status, told ?? silent));
       });
       request.send(body);
     });
@@ -70,11 +72,11 @@
         if (tries) say("The line is back.");
         return result;
       } catch (problem) {
+        since = null;
         if (paused) continue;
         if (!problem.again) throw problem;
         const seconds = Math.min(2 ** tries, LONGEST_WAIT);
-        const why = problem.status ? problem.message : "The line is cut.";
-        say(`${why} What has arrived is safe. Trying again in ${seconds} s.`);
+        say(`${problem.message} What has arrived is safe. Trying again in ${seconds} s.`);
         await sleep(seconds);
       }
     }
@@ -84,11 +86,18 @@
     piece("status").textContent = text;
   }
 
+  // Since when bytes flow without a break, and how many there were then: for the time that is left.
+  let since = null;
   function show(done, size) {
+    since ??= { time: Date.now(), done };
+    const seconds = ((Date.now() - since.time) / 1000) * ((size - done) / (done - since.done));
+    const left = Number.isFinite(seconds) && done < size ? `, about ${spoken(seconds)} left` : "";
     piece("bar").max = size;
     piece("bar").value = done;
-    piece("amount").textContent = `${mebibytes(done)} of ${mebibytes(size)}`;
+    piece("amount").textContent = `${mebibytes(done)} of ${mebibytes(size)}${left}`;
   }
+
+  const spoken = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 
   async function sendParts(file, upload) {
     let done = 0;
@@ -97,6 +106,7 @@
       const bytes = await file.slice(done, done + upload.part_bytes).arrayBuffer();
       const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
       const here = upload.parts[number];
+      if (here) since = null;
       if (here && here !== hex(digest)) {
         throw new Problem(409, `This is not the file that you began with: its part ${number} differs. Choose that one, or delete this upload.`);
       }
@@ -127,7 +137,7 @@
     history.replaceState(null, "", upload.page + location.search);
     await sendParts(file, upload);
     say("All of it is here. It is put together now.");
-    const made = await persist(() => send("POST", upload.finish));
+    const made = await persist(() => send("POST", upload.finish, { silence: LONGEST_FINISH }));
     say("Received. It is checked now, row by row.");
     location.assign(made.page + location.search);
   }
@@ -147,17 +157,23 @@
     piece("pause").textContent = label;
   }
 
+  // In place of the progress, until it goes on.
+  function showFailure(text) {
+    for (const name of ["bar", "amount", "pause"]) piece(name).hidden = Boolean(text);
+    piece("error").textContent = text;
+    piece("error").hidden = !text;
+  }
+
   async function run(form) {
     const [file] = form.elements.file.files;
     form.hidden = true;
     piece("panel").hidden = false;
-    piece("error").hidden = true;
     piece("delete").hidden = false;
     piece("title").textContent = file.name;
     piece("title").focus();
     paused = false;
     showPause("Pause");
-    piece("pause").hidden = false;
+    showFailure("");
     show(0, file.size);
     say("Starting.");
     try {
@@ -165,16 +181,15 @@
     } catch (problem) {
       // Not a Problem: the browser could not read the file, or our own mistake.
       const text = problem instanceof Problem ? problem.message : `${file.name} cannot be read (${problem.message}). Choose it again.`;
-      piece("error").textContent = text;
-      piece("error").hidden = false;
+      showFailure(text);
       piece("delete").hidden = !place.dataset.resume;
       form.hidden = false;
-      piece("pause").hidden = true;
       say("");
     }
   }
 
   async function giveUp() {
+    if (!confirm(`Delete the upload of ${piece("title").textContent}? What has arrived of it is lost.`)) return;
     paused = true;
     showPause("Go on");
     running?.abort();
@@ -182,8 +197,7 @@
       if (place.dataset.resume) await send("DELETE", place.dataset.resume);
       location.assign(place.dataset.list);
     } catch (problem) {
-      piece("error").textContent = problem.message;
-      piece("error").hidden = false;
+      say(`It is not deleted. ${problem.message}`);
     }
   }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import threading
 import uuid
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -82,6 +84,14 @@ def content_of(version: DatasetVersion) -> bytes:
     with version.file.open("rb") as file:
         content: bytes = file.read()
     return content
+
+
+class FullStorage(FileSystemStorage):
+    """On a disk without room: what is written breaks off."""
+
+    def _save(self, name: str, content: File[bytes]) -> str:
+        super()._save(name, content)
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_file_in_parts_becomes_a_dataset_that_is_checked(ada: Client) -> None:
@@ -435,6 +445,33 @@ def test_a_page_elsewhere_cannot_upload_with_somebodys_session() -> None:
     assert strict.post(START, {"name": "B", "filename": "a", "size": 1}).status_code == 403
     assert put(strict, url, 1, b"x").status_code == 403
     assert not Upload.objects.filter(name="B").exists()
+
+
+class TestStorage:
+    def test_any_of_djangos_storages_will_do(self, ada: Client, settings: Settings) -> None:
+        backend = "django.core.files.storage.InMemoryStorage"
+        settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend}}
+        upload = started(ada, CSV.encode())
+        send_all(ada, upload["url"], CSV.encode())
+        ada.post(upload["finish"])
+
+        actions.reconcile_uploads()
+        actions.reconcile()
+
+        version = DatasetVersion.objects.get()
+        assert (version.status, content_of(version)) == ("valid", CSV.encode())
+        assert default_storage.listdir("uploads") == ([], [])
+
+    def test_a_full_disk_leaves_no_half_a_file(self, ada: Client, settings: Settings) -> None:
+        upload = started(ada, CSV.encode())
+        backend = f"{FullStorage.__module__}.{FullStorage.__name__}"
+        settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend}}
+        before = files()
+
+        with pytest.raises(OSError, match="No space left"):
+            put(ada, upload["url"], 1, CSV.encode()[:16])
+
+        assert files() == before
 
 
 def together(acts: Iterable[Callable[[], object]]) -> list[object]:
