@@ -210,13 +210,17 @@
       event.preventDefault();
       run(form);
     });
-    piece("pause").addEventListener("click", () => {
+    // Not by the second half of a double click on what stood here before.
+    const onPress = (name, act) => {
+      piece(name).addEventListener("click", (event) => { if (event.detail < 2) act(); });
+    };
+    onPress("pause", () => {
       paused = !paused;
       showPause(paused ? "Go on" : "Pause");
       if (paused) running?.abort();
       wake();
     });
-    piece("delete").addEventListener("click", giveUp);
+    onPress("delete", giveUp);
     window.addEventListener("online", () => wake());
   }
 }

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import connection
 from django.test import Client
@@ -89,8 +88,8 @@ def content_of(version: DatasetVersion) -> bytes:
 class FullStorage(FileSystemStorage):
     """On a disk without room: what is written breaks off."""
 
-    def _save(self, name: str, content: File[bytes]) -> str:
-        super()._save(name, content)
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        super().save(name, content, max_length)
         raise OSError(errno.ENOSPC, "No space left on device")
 
 

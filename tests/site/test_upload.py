@@ -77,7 +77,7 @@ def test_paused_cut_off_and_reloaded_it_arrives_whole(
 
     # The line is away when it starts, and comes back.
     ada.context.set_offline(True)
-    ada.main.get_by_role("button", name="Upload and check").click()
+    ada.main.get_by_role("button", name="Upload and check").dblclick()
     expect(status).to_contain_text("The line is cut. What has arrived is safe. Trying again in")
     ada.context.set_offline(False)
     assert {"net::ERR_INTERNET_DISCONNECTED" in line for line in ada.complaints} == {True}
