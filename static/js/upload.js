@@ -97,7 +97,7 @@
     piece("amount").textContent = `${mebibytes(done)} of ${mebibytes(size)}${left}`;
   }
 
-  const spoken = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
+  const spoken = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)}\u00a0s` : `${Math.ceil(seconds / 60)}\u00a0min`);
 
   async function sendParts(file, upload) {
     let done = 0;
