@@ -6,10 +6,11 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 
-from contributions.models import Dataset, DatasetVersion, Expert, MaskedCopy, Priority
+from contributions.models import Dataset, DatasetVersion, Expert, MaskedCopy, Priority, Upload
 from contributions.models.dataset import CLEARED, DatasetQuerySet, DatasetVersionQuerySet
 from contributions.models.expert import ExpertQuerySet
 from contributions.models.priority import PriorityQuerySet
+from contributions.models.upload import UploadQuerySet
 from mosaic_site.members.models import User
 
 Person = User | AnonymousUser
@@ -134,6 +135,14 @@ def versions_trainable_by(person: User) -> DatasetVersionQuerySet:
     versions = DatasetVersion.objects.select_related("dataset", "dataset__owner")
     offered = versions.filter(mine).trainable().defer("report_data")
     return offered.order_by("-created_at", "-id")
+
+
+def uploads_owned_by(person: User) -> UploadQuerySet:
+    return Upload.objects.filter(owner=person).select_related("dataset", "owner", "version")
+
+
+def upload_owned_by(person: User, pk: int) -> Upload:
+    return get_object_or_404(uploads_owned_by(person), pk=pk)
 
 
 def experts_for_anyone() -> ExpertQuerySet:

@@ -5,6 +5,8 @@ from contributions import actions
 
 @shared_task
 def reconcile() -> None:
-    """Check what waits for checking, and see to it that who leaves takes along what is theirs."""
+    """Tidy up after uploads, check what waits for checking, and see to it that who leaves takes
+    along what is theirs."""
+    actions.reconcile_uploads()
     actions.reconcile()
     actions.reconcile_leaving()

@@ -8,6 +8,7 @@ from contributions.views import (
     experts,
     leaving,
     priorities,
+    uploads,
     versions,
 )
 
@@ -53,6 +54,12 @@ urlpatterns = [
         name="version_acknowledge",
     ),
     path("datasets/versions/<int:pk>/mask/", versions.version_mask, name="version_mask"),
+    path("uploads/", uploads.upload_list, name="upload_list"),
+    path("uploads/<int:pk>/", uploads.upload_detail, name="upload_detail"),
+    path("uploads/<int:pk>/delete/", uploads.upload_delete, name="upload_delete"),
+    path("api/uploads/", uploads.api_uploads, name="api_uploads"),
+    path("api/uploads/<int:pk>/", uploads.api_upload, name="api_upload"),
+    path("api/uploads/<int:pk>/finish/", uploads.api_upload_finish, name="api_upload_finish"),
     path("experts/", experts.expert_list, name="expert_list"),
     path("experts/new/", experts.expert_new, name="expert_new"),
     path("experts/bring/", bringing.expert_bring, name="expert_bring"),

@@ -2,4 +2,11 @@
 
 
 class Refused(Exception):
-    """Raised by actions. Its text is shown to the person: what is wrong, why, what to do."""
+    """Raised by actions. Its text is shown to the person: what is wrong, why, what to do.
+
+    `remedy`, what to do, may be given by itself, for readers that are programs.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{problem} {remedy}".strip())
+        self.problem, self.remedy = problem, remedy

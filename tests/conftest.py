@@ -35,6 +35,7 @@ def pytest_runtest_teardown(
 ) -> Generator[None, None, None]:
     """And they are there again for the next test, whichever it is."""
     yield
+    # After the last test the database is gone.
     if nextitem is not None and commits(item):
         with item.config.stash[blocking_manager_key].unblock():
             triggers.install(connection)

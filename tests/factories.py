@@ -1,5 +1,6 @@
 """Typed makers of rows for tests. They go through the actions, as the site does."""
 
+import hashlib
 import io
 import itertools
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 from django.core.files.base import File
 
 from contributions import actions
-from contributions.models import Base, Dataset, DatasetVersion, Expert, Priority
+from contributions.models import Base, Dataset, DatasetVersion, Expert, Priority, Upload
 from mosaic_site.members.models import User
 from tests import adapters
 
@@ -73,6 +74,33 @@ def make_dataset(
         actions.version_check(version_id=version.pk)
     dataset.refresh_from_db()
     return dataset
+
+
+def make_upload(
+    owner: User, *, content: str = CSV, name: str = "", dataset: Dataset | None = None
+) -> Upload:
+    """An upload of `content` that has begun; no part of it is here."""
+    return actions.upload_start(
+        owner=owner,
+        name="" if dataset else name or f"upload {next(_numbers)}",
+        dataset=dataset,
+        filename="data.csv",
+        size=len(content.encode()),
+    )
+
+
+def send_parts(upload: Upload, content: str = CSV) -> None:
+    """All parts of it, in order."""
+    for number in range(1, upload.part_count + 1):
+        start = (number - 1) * upload.part_bytes
+        part = content.encode()[start : start + upload.part_bytes]
+        actions.part_receive(
+            upload=upload,
+            number=number,
+            sha256=hashlib.sha256(part).hexdigest(),
+            size=len(part),
+            body=io.BytesIO(part),
+        )
 
 
 def make_expert(

@@ -39,8 +39,17 @@ from contributions.actions.priorities import (
     priority_merge,
     priority_retire,
 )
+from contributions.actions.uploads import (
+    PartDamaged,
+    part_receive,
+    reconcile_uploads,
+    upload_abort,
+    upload_finish,
+    upload_start,
+)
 
 __all__ = [
+    "PartDamaged",
     "ProbeText",
     "adapter_limits",
     "base_register",
@@ -62,11 +71,16 @@ __all__ = [
     "expert_return",
     "expert_submit",
     "expert_withdraw",
+    "part_receive",
     "priority_declare",
     "priority_merge",
     "priority_retire",
     "reconcile",
     "reconcile_leaving",
+    "reconcile_uploads",
+    "upload_abort",
+    "upload_finish",
+    "upload_start",
     "version_acknowledge",
     "version_check",
     "version_erase",

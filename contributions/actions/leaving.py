@@ -98,13 +98,7 @@ def version_erase(*, version: DatasetVersion) -> None:
         version = DatasetVersion.objects.select_for_update().get(pk=version.pk)
         if version.erased_at or version.status != DatasetVersion.Status.WITHDRAWN:
             return
-        files = [field for field in version._meta.fields if isinstance(field, models.FileField)]
-        for field in files:
-            file = getattr(version, field.name)
-            if file:
-                # Before the row says so: what is broken off here is done again.
-                file.storage.delete(file.name)
-                file.name = ""
+        _delete_files(version)
         version.erased_at = timezone.now()
         version.save()
         record(
@@ -115,12 +109,22 @@ def version_erase(*, version: DatasetVersion) -> None:
         )
 
 
+def _delete_files(row: DatasetVersion | Expert) -> None:
+    """Before the row says so: what is broken off here is done again. The caller saves the row."""
+    for field in row._meta.fields:
+        file = getattr(row, field.name)
+        if isinstance(field, models.FileField) and file:
+            file.storage.delete(file.name)
+            file.name = ""
+
+
 def expert_erased(*, expert: Expert) -> None:
     """Note that the workers deleted a withdrawn expert's adapter. Its hash and scores stay."""
     with transaction.atomic():
         expert = Expert.objects.select_for_update().get(pk=expert.pk)
+        _delete_files(expert)
         expert.erased_at, expert.adapter_folder = timezone.now(), ""
-        expert.save(update_fields=["erased_at", "adapter_folder"])
+        expert.save()
         record(
             actor=None,
             action="expert.erased",

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from contributions.actions.datasets import dataset_add_version
+from contributions.actions.datasets import dataset_take_version
 from contributions.models import DatasetVersion, MaskedCopy
 from contributions.stored import at_hand
 from mosaic_site import live
@@ -94,7 +94,7 @@ def _conclude(copy: MaskedCopy, masked: File[bytes], replaced: dict[str, int]) -
     """Add the copy as the newest version of its dataset, however often this is tried."""
     source = copy.source
     once = uuid.uuid5(source.once, "masked")
-    dataset = dataset_add_version(
+    dataset = dataset_take_version(
         dataset=source.dataset,
         file=masked,
         filename=f"{Path(source.filename).stem}-masked.jsonl",

@@ -2,7 +2,7 @@
 the actions."""
 
 from contributions.forms.bringing import BringAgainForm, BringForm
-from contributions.forms.datasets import CardForm, DatasetForm, VersionForm
+from contributions.forms.datasets import CardForm, DatasetForm, UploadForm, VersionForm
 from contributions.forms.experts import ExpertForm, ResubmitForm
 from contributions.forms.fields import OnceForm, ReasonForm, WithdrawForm
 from contributions.forms.mapping import MappingForm
@@ -21,6 +21,7 @@ __all__ = [
     "PriorityForm",
     "ReasonForm",
     "ResubmitForm",
+    "UploadForm",
     "VersionForm",
     "WithdrawForm",
 ]

@@ -27,6 +27,27 @@ class VersionForm(OnceForm):
         self.fields["file"] = data_file()
 
 
+class UploadForm(forms.Form):
+    """How an upload in parts begins: for a new dataset called `name`, or for `dataset`."""
+
+    once = forms.UUIDField(required=False)
+    name = forms.CharField(max_length=80, required=False)
+    dataset = forms.IntegerField(min_value=1, required=False)
+    filename = forms.CharField(max_length=240)
+    size = forms.IntegerField(
+        min_value=1, error_messages={"min_value": "The file is empty. Choose one with rows."}
+    )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if bool(values.get("name")) == bool(values.get("dataset")) and not self.errors:
+            raise forms.ValidationError(
+                "Say either what the new dataset is called (name), or of which dataset this is "
+                "the next version (dataset)."
+            )
+        return values
+
+
 class CardForm(forms.Form):
     """The card of a dataset. Licence, summary and origin are needed before training."""
 

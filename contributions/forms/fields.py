@@ -9,7 +9,6 @@ from django import forms
 from django.conf import settings
 
 from contributions.intake import Limits
-from mosaic_site.display.words import mib
 from mosaic_site.errors import Refused
 
 DATA_FILES = ".csv,.tsv,.json,.jsonl,.ndjson,.parquet,.txt,.gz,.zst,.zip"
@@ -31,7 +30,7 @@ def data_file() -> forms.FileField:
     return forms.FileField(
         label="File",
         help_text=(
-            f"CSV, JSON, Parquet or text; at most {mib(limit)} and {limits.max_rows:,} rows. "
+            f"CSV, JSON, Parquet or text; at most {limits.max_rows:,} rows. "
             "It is recognised by its content, whatever its name."
         ),
         widget=forms.FileInput({"accept": DATA_FILES, "data-max-bytes": limit}),

@@ -3,6 +3,7 @@ from contributions.models.dataset import Dataset, DatasetVersion
 from contributions.models.expert import Expert
 from contributions.models.masking import MaskedCopy
 from contributions.models.priority import Priority, Probe
+from contributions.models.upload import Upload, UploadPart
 
 __all__ = [
     "Base",
@@ -12,4 +13,6 @@ __all__ = [
     "MaskedCopy",
     "Priority",
     "Probe",
+    "Upload",
+    "UploadPart",
 ]

@@ -92,8 +92,11 @@ DATASET_VERSION_LIFECYCLE = Lifecycle(
 
 
 def upload_path(version: "DatasetVersion", filename: str) -> str:
-    """Named by content, never by what the uploader called it."""
-    return f"datasets/{version.sha256[:2]}/{version.sha256}-{version.once.hex}.upload"
+    """A new name every time, and nothing that the uploader said.
+
+    It is needed before the content's hash is known, which is taken while the file is written.
+    """
+    return f"datasets/uploads/{uuid.uuid4().hex}.upload"
 
 
 # A worker that is there takes up what waits within a tick or two, and says every second or so that

@@ -6,6 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from contributions import access, actions
+from contributions.allowance import allowance_of
 from contributions.forms import CardForm, DatasetForm, VersionForm
 from contributions.models import Dataset, DatasetVersion
 from contributions.views import guide
@@ -52,7 +53,12 @@ def dataset_new(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "Your file is here. It is checked now, row by row.")
             return _to_newest(dataset, request)
-    context = {"form": form, "priority": priority, "steps": guide.steps(priority, None)}
+    context = {
+        "form": form,
+        "allowance": allowance_of(member(request)),
+        "priority": priority,
+        "steps": guide.steps(priority, None),
+    }
     return render(request, "contributions/dataset_new.html", context)
 
 
@@ -124,7 +130,7 @@ def dataset_version_new(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, "The new version is here. It is checked now, row by row.")
             return _to_newest(dataset, request)
-    context = {"form": form, "dataset": dataset}
+    context = {"form": form, "allowance": allowance_of(member(request)), "dataset": dataset}
     return render(request, "contributions/dataset_version_new.html", context)
 
 

@@ -8,7 +8,13 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 
-from mosaic_site.members.models import MemberGroup, MemberGroupQuerySet, User
+from mosaic_site.members.models import (
+    ApiToken,
+    ApiTokenQuerySet,
+    MemberGroup,
+    MemberGroupQuerySet,
+    User,
+)
 
 P = ParamSpec("P")
 View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -39,3 +45,12 @@ def groups_for_anyone() -> MemberGroupQuerySet:
 
 def group_for_anyone(pk: int) -> MemberGroup:
     return get_object_or_404(groups_for_anyone(), pk=pk)
+
+
+def tokens_of(person: User) -> ApiTokenQuerySet:
+    """One's own that are not revoked, the expired ones included."""
+    return ApiToken.objects.filter(member=person, revoked_at=None)
+
+
+def token_owned_by(person: User, pk: int) -> ApiToken:
+    return get_object_or_404(ApiToken, pk=pk, member=person)

@@ -5,6 +5,7 @@ from django import forms
 from django.http import HttpRequest
 
 from mosaic_site.members.access import groups_for_anyone, member
+from mosaic_site.members.models import Scope
 
 
 class GroupForm(forms.Form):
@@ -62,3 +63,21 @@ class LeaveForm(forms.Form):
         if not person.check_password(password):
             raise forms.ValidationError("This is not your password. Nothing was done.")
         return password
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        label="Name", help_text="What it is for, so that you know it again.", max_length=80
+    )
+    scopes = forms.MultipleChoiceField(
+        label="It may",
+        choices=Scope.choices,
+        initial=[Scope.DATASETS_WRITE],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    days = forms.TypedChoiceField(
+        label="It expires after",
+        choices=[(7, "a week"), (30, "30 days"), (90, "90 days"), (365, "a year")],
+        initial=30,
+        coerce=int,
+    )

@@ -2,6 +2,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
+from django.utils import timezone
 
 LEFT = "a member who left"
 """How everybody is called whose account is deleted."""
@@ -78,3 +79,55 @@ class User(AbstractUser):
         if self.left_at is not None:
             return LEFT
         return self.get_full_name() or self.username
+
+
+class Scope(models.TextChoices):
+    """What an API token may be used for."""
+
+    DATASETS_WRITE = "datasets:write", "Upload datasets"
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def usable(self) -> "ApiTokenQuerySet":
+        return self.filter(revoked_at=None, expires_at__gt=timezone.now(), member__is_active=True)
+
+
+class ApiToken(models.Model):
+    """A key with which a program acts for a member, within its scopes and until it expires.
+
+    Of the secret only the SHA-256 is kept. It has 256 random bits, so no slow hash is needed.
+    """
+
+    member = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80)
+    sha256 = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    # To the minute.
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["member", "name"],
+                condition=models.Q(revoked_at=None),
+                name="api_token_named_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def scope_words(self) -> list[str]:
+        """Its scopes, as people read them."""
+        return [str(Scope(scope).label) for scope in self.scopes]
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()

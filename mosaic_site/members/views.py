@@ -11,11 +11,13 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
 
 from mosaic_site.errors import Refused
-from mosaic_site.members import access, actions
+from mosaic_site.members import access, actions, tokens
 from mosaic_site.members.access import member, steward_required
-from mosaic_site.members.forms import DeclareGroupForm, GroupForm, LeaveForm
+from mosaic_site.members.forms import DeclareGroupForm, GroupForm, LeaveForm, TokenForm
 from mosaic_site.members.models import User
 
 PRESSED_TWICE = timedelta(minutes=1)
@@ -81,6 +83,33 @@ def leave(request: HttpRequest) -> HttpResponse:
             return redirect("home")
     context = {"form": form, "days": settings.MOSAIC_ERASE_AFTER_DAYS}
     return render(request, "members/leave.html", context)
+
+
+@never_cache
+@login_required
+def token_list(request: HttpRequest) -> HttpResponse:
+    """One's API tokens. The secret of a new one is on the page that makes it, and nowhere else."""
+    person = member(request)
+    form = TokenForm(request.POST or None)
+    made = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = tokens.token_make(member=person, **form.cleaned_data)
+        except Refused as error:
+            form.add_error("name", str(error))
+        else:
+            form = TokenForm()
+    context = {"form": form, "made": made, "tokens": access.tokens_of(person)}
+    return render(request, "members/token_list.html", context)
+
+
+@require_POST
+@login_required
+def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    token = access.token_owned_by(member(request), pk)
+    tokens.token_revoke(token=token)
+    messages.success(request, f"“{token}” is revoked. Nobody gets in with it any more.")
+    return redirect("members:token_list")
 
 
 def group_list(request: HttpRequest) -> HttpResponse:

@@ -167,7 +167,15 @@ MOSAIC_DEMO = env.bool("MOSAIC_DEMO", False)
 MOSAIC_URL = env.str("MOSAIC_URL", f"http://127.0.0.1:{env.int('MOSAIC_PORT', 8000)}")
 # At this hour of TIME_ZONE a day's notices are gathered into one mail.
 MOSAIC_DIGEST_HOUR = env.int("MOSAIC_DIGEST_HOUR", 7)
+# One request: a file that a form sends whole. Larger ones come in parts of MOSAIC_PART_BYTES.
 MOSAIC_UPLOAD_LIMIT_BYTES = env.int("MOSAIC_UPLOAD_LIMIT_MIB", 200) * 2**20
+MOSAIC_PART_BYTES = 8 * 2**20
+# One file in parts; all files of a member; and how many may be unfinished at a time, for so long
+# after their last part.
+MOSAIC_FILE_LIMIT_BYTES = env.int("MOSAIC_FILE_LIMIT_MIB", 2048) * 2**20
+MOSAIC_QUOTA_BYTES = env.int("MOSAIC_QUOTA_MIB", 10240) * 2**20
+MOSAIC_OPEN_UPLOADS = env.int("MOSAIC_OPEN_UPLOADS", 5)
+MOSAIC_UPLOAD_EXPIRY_DAYS = env.int("MOSAIC_UPLOAD_EXPIRY_DAYS", 7)
 # A sentence encoder that routers may see questions through, a folder or Hub id; empty for none.
 MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
 # A job whose worker has said nothing for this long is taken up by another.

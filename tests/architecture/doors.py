@@ -21,6 +21,8 @@ class Answer(Enum):
     LOGIN = "the page to sign in"
     MISSING = "there is no such thing"
     NOT_ALLOWED = "not with this method"
+    UNKNOWN = "a program hears that nobody is signed in"
+    INCOMPLETE = "a program hears what is missing"
 
 
 Answers = tuple[Answer, Answer, Answer, Answer]
@@ -86,6 +88,21 @@ STEWARDS_FORM = _verb(_LOGIN, _MISSING, _MISSING, _PAGE)
 # What a member says of themselves; every field may be left empty.
 OWN_SETTINGS = Door(get=MEMBERS.get, post=MEMBERS_WAY_ON.post)
 
+# Endpoints of programs: no page to sign in, and what is missing is said in the answer.
+_UNKNOWN, _INCOMPLETE = Answer.UNKNOWN, Answer.INCOMPLETE
+MEMBERS_API = Door(
+    get=(_UNKNOWN, _PAGE, _PAGE, _PAGE),
+    post=(_UNKNOWN, _INCOMPLETE, _INCOMPLETE, _INCOMPLETE),
+)
+_NO = Answer.NOT_ALLOWED
+OWNERS_API = Door(get=(_UNKNOWN, _MISSING, _PAGE, _MISSING), post=(_NO, _NO, _NO, _NO))
+OWNERS_API_VERB = _verb(_UNKNOWN, _MISSING, _DONE, _MISSING)
+# Shows one's own; there is nothing to send to it.
+MEMBERS_PAGE = Door(get=MEMBERS.get, post=(_NO, _NO, _NO, _NO))
+OWNERS_PAGE = Door(get=OWNERS.get, post=(_NO, _NO, _NO, _NO))
+# Personal, so that the ledger does not hear of it.
+OWNERS_WAY_ON_VERB = _verb(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
+
 # name -> its door, and the thing in its address, if any (see `things.Things`).
 DOORS: dict[str, tuple[Door, str]] = {
     "home": (PUBLIC, ""),
@@ -97,6 +114,8 @@ DOORS: dict[str, tuple[Door, str]] = {
     "members:me": (OWN_SETTINGS, ""),
     "members:leave": (MEMBERS, ""),
     "my_export": (OWN_FILE, ""),
+    "members:token_list": (MEMBERS, ""),
+    "members:token_revoke": (OWNERS_WAY_ON_VERB, "token"),
     "members:group_list": (PUBLIC, ""),
     "members:group_new": (STEWARDS, ""),
     "members:group_edit": (STEWARDS, "group"),
@@ -124,6 +143,12 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:version_mapping": (OWNERS, "unmapped_version"),
     "contributions:version_acknowledge": (OWNERS_ANSWER, "personal_version"),
     "contributions:version_mask": (OWNERS_VERB, "personal_version"),
+    "contributions:upload_list": (MEMBERS_PAGE, ""),
+    "contributions:upload_detail": (OWNERS_PAGE, "upload"),
+    "contributions:upload_delete": (OWNERS_WAY_ON_VERB, "upload"),
+    "contributions:api_uploads": (MEMBERS_API, ""),
+    "contributions:api_upload": (OWNERS_API, "upload"),
+    "contributions:api_upload_finish": (OWNERS_API_VERB, "whole_upload"),
     "contributions:expert_list": (PUBLIC, ""),
     "contributions:expert_new": (MEMBERS, ""),
     "contributions:expert_bring": (MEMBERS, ""),

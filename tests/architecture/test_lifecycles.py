@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.db import models
 
-from contributions.models import DatasetVersion, Expert
+from contributions.models import DatasetVersion, Expert, Upload
 from contributions.models.dataset import DATASET_VERSION_LIFECYCLE
 from contributions.models.expert import EXPERT_LIFECYCLE
+from contributions.models.upload import UPLOAD_LIFECYCLE
 from governance.models import Round
 from governance.models.round import ROUND_LIFECYCLE
 from mosaic_site.errors import Refused
@@ -19,6 +20,7 @@ from training_workers.models.release import RELEASE_LIFECYCLE
 
 LIFECYCLES: list[tuple[type[models.Model], Lifecycle]] = [
     (DatasetVersion, DATASET_VERSION_LIFECYCLE),
+    (Upload, UPLOAD_LIFECYCLE),
     (Expert, EXPERT_LIFECYCLE),
     (Round, ROUND_LIFECYCLE),
     (Job, JOB_LIFECYCLE),

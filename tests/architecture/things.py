@@ -7,12 +7,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from contributions import actions as bring
-from contributions.models import Dataset, DatasetVersion, Expert, Priority
+from contributions.models import Dataset, DatasetVersion, Expert, Priority, Upload
 from contributions.views.downloads import link_for
 from governance import actions as decide
 from governance.models import Candidate, Comment, Proposal, Round, Slate, Veto
 from mosaic_site.members.actions import group_make
-from mosaic_site.members.models import MemberGroup, User
+from mosaic_site.members.models import ApiToken, MemberGroup, Scope, User
+from mosaic_site.members.tokens import token_make
 from mosaic_site.notices.models import Notice
 from tests.architecture.doors import DOORS
 from tests.factories import (
@@ -21,7 +22,9 @@ from tests.factories import (
     make_dataset,
     make_eligible_expert,
     make_expert,
+    make_upload,
     make_user,
+    send_parts,
 )
 from tests.governance.makers import make_comment, make_proposal
 from tests.notices.makers import make_notice
@@ -120,6 +123,24 @@ class Things:
         version = make_dataset(self.owner, content=content).versions.get()
         assert not version.is_cleared
         return version
+
+    @cached_property
+    def upload(self) -> Upload:
+        return make_upload(self.owner)
+
+    @cached_property
+    def whole_upload(self) -> Upload:
+        """All of its parts are here."""
+        upload = make_upload(self.owner)
+        send_parts(upload)
+        return upload
+
+    @cached_property
+    def token(self) -> ApiToken:
+        token, _ = token_make(
+            member=self.owner, name="Cron", scopes=[Scope.DATASETS_WRITE], days=30
+        )
+        return token
 
     @cached_property
     def expert(self) -> Expert:

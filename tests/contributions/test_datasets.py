@@ -155,7 +155,7 @@ def test_a_file_just_over_the_limit_is_refused_at_the_form(
 
     page = owner_client.post(NEW, form(CSV)).content.decode()
 
-    assert "more than the 0 MiB that one file may have" in page
+    assert "more than the &lt; 0.01 MiB that a form may bring at once" in page
     assert not Dataset.objects.exists()
 
 

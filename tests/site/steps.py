@@ -25,7 +25,7 @@ def bring_data(person: Person, name: str, rows: Sequence[tuple[str, ...]]) -> No
     person.follow("Bring data for it")
     person.main.get_by_label("Name", exact=True).fill(name)
     person.choose_file(rows)
-    person.press("Upload and check", then=f"{name}, version 1")
+    person.press_here("Upload and check", then=f"{name}, version 1")
     person.wait_for("What was found")
 
 

@@ -103,7 +103,7 @@ def the_first_expert_learns_before_ones_eyes(ada: Person, cy: Person, bo: Person
         expect(ada.main).to_contain_text(found)
     ada.follow("Add a new version")
     ada.choose_file(LIBRARY.training_rows())
-    ada.press("Upload and check", then="Desk questions, version 2")
+    ada.press_here("Upload and check", then="Desk questions, version 2")
     ada.wait_for("Nothing to complain of.")
     expect(ada.main).to_contain_text("how long may i keep a novel")
     describe_data(ada)

@@ -85,7 +85,7 @@ def full_report(
             [names[-1], "on which river is corley", "lira"],
         ],
     }
-    solved = [mosaic[row] for row in hard]
+    solved = [bool(mosaic[row]) for row in hard]
     controls = {
         "sequential": [number % 3 == 0 for _, number in probes],
         "monolith_wide": [number % 5 > 0 for _, number in probes],
@@ -121,7 +121,7 @@ def full_report(
             owners=owners,
             greedy=alone,
             draws={name: [right] * 4 for name, right in alone.items()},
-            mosaic=mosaic,
+            mosaic=[bool(right) for right in mosaic],
         ),
         credit={**shapley_values(games, names, contributors), "approximate": False},
         inference={"mosaic": 2.25},

@@ -31,6 +31,7 @@ SECONDS = {
     "composing": 900,
     "voting": 300,
     "pages": 300,
+    "upload": 300,
     "start": 600,
 }
 # Only where they are named.
