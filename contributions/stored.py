@@ -10,9 +10,14 @@ from django.db.models.fields.files import FieldFile
 def at_hand(stored: FieldFile, scratch: Path) -> Path:
     """The path of a stored file: its own where the storage is a folder, else that of a copy."""
     try:
-        return Path(stored.path)
+        path = Path(stored.path)
     except NotImplementedError:  # as S3 and its like say
-        copy = scratch / uuid4().hex
-        with stored.open("rb") as source, copy.open("wb") as target:
-            shutil.copyfileobj(source, target)
-        return copy
+        pass
+    else:
+        # Django's storage in memory names paths, too.
+        if path.exists():
+            return path
+    copy = scratch / uuid4().hex
+    with stored.open("rb") as source, copy.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    return copy

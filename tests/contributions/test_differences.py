@@ -75,7 +75,7 @@ class TestPage:
     def test_the_newest_two_are_compared(self, client: Client) -> None:
         dataset = make_dataset(make_user(), content=CSV)
         client.force_login(dataset.owner)
-        self.add(dataset, "broken\n")
+        self.add(dataset, CSV + "one cell\n")
         self.add(dataset, CSV.replace("where is the bike shop", "where is <b>my</b> bike"))
 
         page = self.page(client, dataset)
