@@ -5,7 +5,7 @@
 python := .venv/bin/python
 # One more than the cores: the tests of the running site mostly wait for it.
 processes := 3
-code := manage.py mosaic_site evaluation_tasks contributions governance training_workers tests
+code := manage.py mosaic_site contributions governance training_workers tests
 
 help:
 	@echo "make run     the whole site with a demo community, at http://127.0.0.1:8000 (MOSAIC_PORT=... for another port)"

@@ -1,15 +1,15 @@
-"""Reading the probes of a priority from an evaluation task (see `evaluation_tasks.moco`)."""
+"""Reading the probes of a priority from an evaluation task (`contributions.evaluation_tasks`)."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from contributions.evaluation_tasks.moco import TaskItem, read_task
 from contributions.intake.findings import Finding, Findings
 from contributions.intake.limits import PROBE_LIMITS, Limits
 from contributions.intake.recognise import HEAD_BYTES
 from contributions.intake.row import Place, usable_text
-from evaluation_tasks.moco import TaskItem, read_task
 
 # JSON Lines may begin with a brace too, but no row of theirs has such a list or type.
 _TASK = re.compile(rb'"(?:dev|test)"\s*:\s*\[|"task_type"\s*:')

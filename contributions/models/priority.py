@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
-from evaluation_tasks.moco import EXACT_MATCH, F1_MATCH, MULTIPLE_CHOICE, TASK_TYPES
+from contributions.evaluation_tasks.moco import EXACT_MATCH, F1_MATCH, MULTIPLE_CHOICE, TASK_TYPES
 
 
 class PriorityQuerySet(models.QuerySet["Priority"]):
@@ -37,7 +37,7 @@ class Priority(models.Model):
         RETIRED = "retired", "retired"
 
     class TaskType(models.TextChoices):
-        """How answers are scored; the names are those of `evaluation_tasks.moco`."""
+        """How answers are scored; the names are those of `contributions.evaluation_tasks.moco`."""
 
         EXACT_MATCH = EXACT_MATCH, "exact match"
         F1_MATCH = F1_MATCH, "shared words (F1)"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("mosaic_site", "evaluation_tasks", "contributions", "governance", "training_workers")
+PACKAGES = ("mosaic_site", "contributions", "governance", "training_workers")
 
 
 def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation_tasks.moco import TASK_TYPES
+from contributions.evaluation_tasks.moco import TASK_TYPES
 from training_workers.engine.reporting import release_report
 from training_workers.engine.scoring import (
     SCORERS,

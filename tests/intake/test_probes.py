@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contributions.evaluation_tasks.moco import TASK_TYPES, TaskItem, read_task
 from contributions.intake import (
     PROBE_LIMITS,
     Limits,
@@ -16,7 +17,6 @@ from contributions.intake import (
     read_probes,
     read_task_probes,
 )
-from evaluation_tasks.moco import TASK_TYPES, TaskItem, read_task
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from evaluation_tasks.moco import EXACT_MATCH, F1_MATCH, MULTIPLE_CHOICE
+from contributions.evaluation_tasks.moco import EXACT_MATCH, F1_MATCH, MULTIPLE_CHOICE
 
 RIGHT_FROM = 0.5
 """From this score on an answer counts as right. Only F1 gives anything between 0 and 1."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation_tasks.moco import read_task
+from contributions.evaluation_tasks.moco import read_task
 from training_workers.engine.scoring import SCORERS, Item, normalised
 
 PARTS = ("fit", "select", "test")
@@ -42,7 +42,8 @@ def read_items(path: Path, seed: int = 0) -> Items:
 
     A line is `{"prompt", "answer" or "answers", "group"?, "part"?, "scorer"?}`; the group is the
     file's name and the scorer `exact_match` unless it says otherwise. A task is described in
-    `evaluation_tasks.moco`. Raises ValueError with file, row and what is wrong, and OSError.
+    `contributions.evaluation_tasks.moco`. Raises ValueError with file, row and what is wrong, and
+    OSError.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
