@@ -55,9 +55,7 @@ class ContributionsConfig(AppConfig):
         notices.register(
             {
                 "expert.answered": notices.Kind("My submission was answered", immediate=True),
-                "expert.taken_along": notices.Kind(
-                    "Data that my expert learnt from was withdrawn", immediate=True
-                ),
+                "expert.taken_along": notices.Kind("Data that my expert learnt from was withdrawn"),
                 "expert.findings": notices.Kind("The checks of an expert found something"),
             }
         )
