@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -88,15 +87,6 @@ def clean_batch(
         return None
     numbers = np.arange(first, first + len(completion))
     return Batch(numbers, lines, prompt, completion, prompt)
-
-
-def write_rows(prompts: pa.StringArray, completions: pa.StringArray, output: BinaryIO) -> None:
-    """Append JSON Lines of {"prompt", "completion"}."""
-    pairs = zip(prompts.to_pylist(), completions.to_pylist(), strict=True)
-    output.writelines(
-        orjson.dumps({"prompt": prompt, "completion": completion}, option=orjson.OPT_APPEND_NEWLINE)
-        for prompt, completion in pairs
-    )
 
 
 def _has_empty(texts: pa.StringArray) -> bool:

@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from contributions.intake.batch import Batch, write_rows
+from contributions.intake.batch import Batch
 from contributions.intake.duplicates import Found, Kept, SeenRows
 from contributions.intake.findings import Findings
 from contributions.intake.limits import LIMITS, Limits
@@ -22,14 +24,17 @@ from contributions.intake.personal import masked
 from contributions.intake.preview import preview
 from contributions.intake.readers import OpenFile, open_rows
 from contributions.intake.report import Report
+from contributions.intake.rows_file import write_rows
 from contributions.intake.statistics import CountTokens, Statistics
-from contributions.intake.words import Words, digests, sketches, suspects
+from contributions.intake.words import Bytes, Numbers, Words, digests, sketches, suspects
 
 _EXTENSIONS = {"csv": {"csv", "txt"}, "tsv": {"tsv", "tab", "txt", "csv"},
                "jsonl": {"jsonl", "ndjson", "json", "txt"}, "json": {"json"},
                "parquet": {"parquet", "pq"}, "text": {"txt", "text", "md"}}  # fmt: skip
 _PACKED = {"gzip": {".gz"}, "zstd": {".zst", ".zstd"}, "zip": {".zip"}, "": set()}
 
+Thing = TypeVar("Thing")
+Which = npt.NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 
 
@@ -126,59 +131,62 @@ class _Check:
     def _read(self, file: OpenFile, part: Path | None) -> None:
         with ExitStack() as stack:
             output = stack.enter_context(part.open("wb")) if part else None
-            for batch in _one_ahead(file.reader.batches()):
-                within = batch.keep(batch.numbers <= self.limits.max_rows)
-                self._take(within, file, output)
-                if len(within) < len(batch):
-                    self.findings.add(
-                        "error",
-                        "The file has too many rows.",
-                        expected=f"at most {self.limits.max_rows:,} rows",
-                        remedy="Cut it into several files.",
-                    )
-                    break
+            for batch in _one_ahead(map(_Compared, _one_ahead(self._within(file)))):
+                self._take(batch, file, output)
                 self._progress(file.reader.bytes_done / max(file.size, 1))
         self._progress(1.0)
+
+    def _within(self, file: OpenFile) -> Iterator[Batch]:
+        """The rows up to the most that a file may have."""
+        for batch in file.reader.batches():
+            within = batch.keep(batch.numbers <= self.limits.max_rows)
+            yield within
+            if len(within) < len(batch):
+                self.findings.add(
+                    "error",
+                    "The file has too many rows.",
+                    expected=f"at most {self.limits.max_rows:,} rows",
+                    remedy="Cut it into several files.",
+                )
+                break
 
     def _progress(self, share: float) -> None:
         if self.on_progress:
             self.on_progress(int(min(share, 1.0) * self.size), self.size)
 
-    def _take(self, batch: Batch, file: OpenFile, output: BinaryIO | None) -> None:
+    def _take(self, compared: "_Compared", file: OpenFile, output: BinaryIO | None) -> None:
         """Count, compare and write the rows of a batch that are to be kept."""
-        prompts, completions = Words(batch.prompt), Words(batch.completion)
-        asked = self._asked(self.probes, batch, prompts, completions, file)
-        sealed = self._asked(self.sealed, batch, prompts, completions, file)
+        batch = compared.batch
+        asked = self._asked(self.probes, compared, file)
+        sealed = self._asked(self.sealed, compared, file)
         self.found["probe_rows"] += int(asked.sum())
         self.found["sealed_probe_rows"] += int(sealed.sum())
 
-        of_prompts = digests(batch.prompt, np.zeros(len(batch), np.uint64))
-        of_rows = digests(batch.completion, of_prompts)
-        of_words = sketches(prompts, completions, of_rows)
         # A row that is left out as a probe is no first occurrence of anything.
         first = np.zeros(len(batch), np.int64)
-        first[~asked] = self.seen.first(of_rows[~asked], batch.numbers[~asked])
+        first[~asked] = self.seen.first(compared.digests[~asked], batch.numbers[~asked])
         self._say_duplicates(batch, first)
 
         keep = ~asked & (first == 0)
+        self._look_for_personal_data(compared, keep, file)
         batch = batch.keep(keep)
-        self.kept.add(batch, of_rows[keep], of_prompts[keep], of_words[keep])
+        self.kept.add(
+            batch, compared.digests[keep], compared.of_prompts[keep], compared.sketches[keep]
+        )
         self.statistics.add(batch)
-        self._look_for_personal_data(batch, file)
         if output and len(batch):
             write_rows(batch.prompt, batch.completion, output)
 
-    def _asked(
-        self, probes: Probes, batch: Batch, prompts: Words, completions: Words, file: OpenFile
-    ) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        asked = probes.asked_in(batch.prompt, prompts)
+    def _asked(self, probes: Probes, compared: "_Compared", file: OpenFile) -> Which:
+        batch = compared.batch
+        asked = probes.asked_in(batch.prompt, compared.prompts)
         if batch.question is not batch.prompt:
             asked |= probes.asked_in(batch.question)
         if file.shape == "plain_text":
-            asked |= probes.asked_in(batch.completion, completions)
+            asked |= probes.asked_in(batch.completion, compared.completions)
         return asked
 
-    def _say_duplicates(self, batch: Batch, first: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+    def _say_duplicates(self, batch: Batch, first: npt.NDArray[np.int64]) -> None:
         for at in np.flatnonzero(first):
             self.found["duplicates"] += 1
             self.findings.add(
@@ -191,12 +199,14 @@ class _Check:
                 topic="duplicate",
             )
 
-    def _look_for_personal_data(self, batch: Batch, file: OpenFile) -> None:
+    def _look_for_personal_data(self, compared: "_Compared", keep: Which, file: OpenFile) -> None:
+        batch = compared.batch
         mapping = file.reader.mapping
         assert mapping is not None  # there are rows
         names = (mapping.prompt[0] if mapping.prompt else "", mapping.completion or "messages")
-        for name, texts in zip(names, (batch.prompt, batch.completion), strict=True):
-            for at in np.flatnonzero(suspects(texts)):
+        texts_of = (batch.prompt, batch.completion)
+        for name, texts, suspect in zip(names, texts_of, compared.suspects, strict=True):
+            for at in np.flatnonzero(suspect & keep):
                 for kind, count in masked(texts[at].as_py())[1].items():
                     self.personal[kind] += count
                     self.findings.add(
@@ -212,6 +222,8 @@ class _Check:
 
     def _compare(self, file: OpenFile, others: Mapping[str, Path]) -> None:
         """What can be said of rows only when all of them are known."""
+        self.seen = SeenRows()  # what it held is no longer needed, and large
+        pa.default_memory_pool().release_unused()
         if file.shape != "plain_text":  # its rows have no prompts that could be the same
             conflicts = self.kept.other_answers()
             self.found["conflicts"] = conflicts.count
@@ -335,15 +347,27 @@ class _Check:
         )
 
 
+class _Compared:
+    """A batch, and the numbers by which its rows are compared with others."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.prompts, self.completions = Words(batch.prompt), Words(batch.completion)
+        self.of_prompts: Numbers = digests(batch.prompt, np.zeros(len(batch), np.uint64))
+        self.digests: Numbers = digests(batch.completion, self.of_prompts)
+        self.sketches: Bytes = sketches(self.prompts, self.completions, self.digests)
+        self.suspects = (suspects(batch.prompt), suspects(batch.completion))
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches, each read while the one before is being looked at."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield batch
+def _one_ahead(things: Iterator[Thing]) -> Iterator[Thing]:
+    """The same things, each made while the one before is being looked at."""
+    with ThreadPoolExecutor(max_workers=1) as maker:
+        coming = maker.submit(next, things, None)
+        while (thing := coming.result()) is not None:
+            coming = maker.submit(next, things, None)
+            yield thing

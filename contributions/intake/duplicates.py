@@ -69,14 +69,14 @@ class Kept:
     def other_answers(self) -> "Found":
         """Rows whose prompt an earlier row has, with another completion."""
         prompts = self._column("prompt")
-        first = np.full(self.count, -1, np.int64)
+        first = np.full(self.count, -1, np.int32)
         _same(prompts, _ordered((prompts >> np.uint64(32)).astype(np.uint32)), first)
         return self._found(first)
 
     def nearly_the_same(self) -> "Found":
         """Rows of which an earlier one has about four fifths of the words, in their order."""
         sketches = self._column("sketch")
-        first = np.full(self.count, -1, np.int64)
+        first = np.full(self.count, -1, np.int32)
         for keys in _bands(sketches):
             _near(sketches, keys, _ordered(keys), first)
         return self._found(first)
@@ -137,7 +137,7 @@ class Kept:
             end += len(rows)
         return found
 
-    def _found(self, first: Rows) -> "Found":
+    def _found(self, first: npt.NDArray[np.int32]) -> "Found":
         numbers, lines = self._column("number"), self._column("line")
         rows = np.flatnonzero(first >= 0)
         listed = rows[:LISTED_PAIRS]
@@ -165,7 +165,9 @@ def _bands(sketches: Bytes) -> Iterator[npt.NDArray[np.uint32]]:
 
 def _ordered(keys: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     """The rows by key, those of one key in their order: one fast sort of key and row together."""
-    together = (keys.astype(np.uint64) << np.uint64(32)) | np.arange(len(keys), dtype=np.uint64)
+    together = keys.astype(np.uint64)
+    together <<= np.uint64(32)
+    together |= np.arange(len(keys), dtype=np.uint32)
     together.sort()
     return together.astype(np.uint32)  # its lower half
 

@@ -68,10 +68,10 @@ class Words:
 
     def __init__(self, texts: pa.StringArray) -> None:
         self.data, self.offsets = flat(folded(texts))
-        room = int(self.offsets[-1] - self.offsets[0]) // 2 + len(texts) + 1
-        self.hashes = np.empty(room, np.uint64)
+        room = np.empty(int(self.offsets[-1] - self.offsets[0]) // 2 + len(texts) + 1, np.uint64)
         self.ends = np.zeros(len(texts) + 1, np.int64)
-        _cut(self.data, self.offsets, _LETTERS, _INSIDE, self.hashes, self.ends)
+        _cut(self.data, self.offsets, _LETTERS, _INSIDE, room, self.ends)
+        self.hashes = room[: self.ends[-1]].copy()  # a third of the room or less
 
     def __len__(self) -> int:
         return len(self.ends) - 1

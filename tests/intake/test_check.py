@@ -284,6 +284,8 @@ def test_memory_does_not_grow_with_the_length_of_rows(tmp_path: Path) -> None:
     rows = "".join(f"{n} {'x' * 4_000},{n % 7}\n" for n in range(20_000))
     path = bring(tmp_path, "text,label\n" + rows)
     del rows
+    (tmp_path / "warm").mkdir()
+    check(bring(tmp_path / "warm", "text,label\na,b\n"), rows_out=None)  # loads what is compiled
     tracemalloc.start()
     report = check(path, rows_out=tmp_path / "rows")
     _, peak = tracemalloc.get_traced_memory()

@@ -14,7 +14,13 @@ from contributions.intake.batch import Batch, clean_batch
 from contributions.intake.findings import Findings
 from contributions.intake.limits import Limits
 from contributions.intake.lines import Line, Lines
-from contributions.intake.readers.reader import HEAD_ROWS, Reader, chunks_of_lines, in_batches
+from contributions.intake.readers.reader import (
+    HEAD_ROWS,
+    Reader,
+    chunks_of_lines,
+    in_batches,
+    line_breaks,
+)
 from contributions.intake.recognise import HEAD_BYTES
 from contributions.intake.row import Place
 from contributions.intake.shapes import Record, kind
@@ -76,7 +82,7 @@ class JsonLines(Reader):
             table.validate(full=True)
         except (pa.ArrowException, ValueError):  # ValueError: its message is not UTF-8 itself
             return None
-        lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
+        lines = line_breaks(chunk) + (not chunk.endswith(b"\n"))
         if table.num_rows != lines:
             return None
         at = np.arange(before + 1, before + lines + 1)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import BinaryIO
 
+import numpy as np
+
 from contributions.intake.batch import Batch
 from contributions.intake.findings import Findings
 from contributions.intake.limits import Limits
@@ -14,7 +16,7 @@ from contributions.intake.row import Place, Row
 from contributions.intake.shapes import Record, Shaper
 from contributions.intake.unpack import Plain
 
-CHUNK = 2 * 1024 * 1024
+CHUNK = 1024 * 1024
 HEAD_ROWS = 100
 _ROWS = 5_000
 
@@ -72,7 +74,7 @@ def chunks_of_lines(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
         end = buffer.rfind(b"\n") + 1
         if end:
             yield buffer[:end], before
-            before += buffer.count(b"\n", 0, end)
+            before += line_breaks(buffer[:end])
             carry = buffer[end:]
         elif len(buffer) >= CHUNK:
             yield buffer, before
@@ -82,6 +84,10 @@ def chunks_of_lines(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
             carry = buffer
     if carry:
         yield carry, before
+
+
+def line_breaks(chunk: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == b"\n"[0]))
 
 
 def _after_next_line_break(stream: BinaryIO) -> bytes:

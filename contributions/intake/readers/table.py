@@ -16,7 +16,7 @@ from contributions.intake.findings import Findings
 from contributions.intake.limits import Limits
 from contributions.intake.lines import Fault, Lines
 from contributions.intake.mapping import choose_mapping
-from contributions.intake.readers.reader import CHUNK, HEAD_ROWS, Reader, in_batches
+from contributions.intake.readers.reader import CHUNK, HEAD_ROWS, Reader, in_batches, line_breaks
 from contributions.intake.recognise import HEAD_BYTES
 from contributions.intake.row import Place
 from contributions.intake.shapes import Record
@@ -84,16 +84,17 @@ class Table(Reader):
                     self.rows_read += len(batch)
                     yield batch
                 self.bytes_done = stream.tell()
-                before += chunk.count(b"\n")
+                before += line_breaks(chunk)
                 buffer = buffer[end:] + stream.read(CHUNK)
 
     def _end_of_rows(self, buffer: bytes, *, final: bool) -> int | None:
         """Where the last row that is complete ends; None if that is not plain to see."""
-        if buffer.count(b"\r") != buffer.count(b"\r\n") + buffer.endswith(b"\r"):
+        marks = np.frombuffer(buffer, np.uint8)
+        returns = np.flatnonzero(marks[:-1] == _RETURN)
+        if not (marks[returns + 1] == _NEWLINE).all():
             return None
         if b'"' not in buffer:
             return len(buffer) if final else (buffer.rfind(b"\n") + 1 or None)
-        marks = np.frombuffer(buffer, np.uint8)
         quotes = np.flatnonzero(marks == _QUOTE)
         end = len(buffer)
         if final and len(quotes) % 2:
@@ -104,13 +105,14 @@ class Table(Reader):
             while end and np.searchsorted(quotes, end) % 2:
                 end = buffer.rfind(b"\n", 0, end - 1) + 1
         quotes = quotes[: np.searchsorted(quotes, end)]
-        around = np.concatenate([[_NEWLINE], marks[:end], [_NEWLINE]])  # at i + 1 stands mark i
-        opening, closing = quotes[0::2], quotes[1::2]
-        outside = [ord(self._delimiter), _NEWLINE, _QUOTE]
-        plain = np.isin(around[opening], outside) & np.isin(
-            around[closing + 2], [*outside, _RETURN]
-        )
-        return end if end and plain.all() else None
+        # The ends of the buffer are ends of rows.
+        before, after = marks[quotes[0::2] - 1], marks[np.minimum(quotes[1::2] + 1, end - 1)]
+        before[:1][quotes[:1] == 0] = _NEWLINE
+        after[-1:][quotes[-1:] == end - 1] = _NEWLINE
+        outside = np.zeros(256, np.bool_)
+        outside[[ord(self._delimiter), _NEWLINE, _QUOTE]] = True
+        plain = outside[before].all() and (outside[after] | (after == _RETURN)).all()
+        return end if end and plain else None
 
     def _clean(self, chunk: bytes, before: int) -> Batch | None:
         """The rows of a chunk, or None if one of them has to be looked at."""
