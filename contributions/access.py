@@ -1,9 +1,9 @@
 """The only way a view, a consumer or the API gets an object. What is not yours does not exist."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
 from django.shortcuts import get_object_or_404
 
 from contributions.models import Dataset, DatasetVersion, Expert, MaskedCopy, Priority, Upload
@@ -35,13 +35,6 @@ def datasets_visible_to(person: Person) -> DatasetQuerySet:
     if person.is_steward:
         return datasets
     return datasets.filter(Q(owner=person) | Q(is_public=True))
-
-
-def datasets_known_to(person: Person, keys: Collection[str]) -> set[str]:
-    """Of these datasets, those that the ledger may name to this person."""
-    return set(
-        map(str, datasets_visible_to(person).filter(pk__in=keys).values_list("pk", flat=True))
-    )
 
 
 def dataset_visible_to(person: Person, pk: int) -> Dataset:
@@ -85,11 +78,17 @@ def versions_visible_to(person: Person) -> DatasetVersionQuerySet:
     return versions.filter(Q(dataset__owner=person) | (CLEARED & ~_WITHDRAWN))
 
 
-def versions_known_to(person: Person, keys: Collection[str]) -> set[str]:
-    """Of these versions, those that the ledger may name to this person."""
-    return set(
-        map(str, versions_visible_to(person).filter(pk__in=keys).values_list("pk", flat=True))
-    )
+def data_known_to(person: Person, keys: Mapping[str, Collection[str]]) -> set[tuple[str, str]]:
+    """Of these datasets and versions, by kind, those that the ledger may name to this person, as
+    (kind, key). One query."""
+    seen = [
+        things.filter(pk__in=keys.get(kind, ())).order_by().values_list(Value(kind), "pk")
+        for kind, things in (
+            (Dataset._meta.label_lower, datasets_visible_to(person)),
+            (DatasetVersion._meta.label_lower, versions_visible_to(person)),
+        )
+    ]
+    return {(kind, str(key)) for kind, key in seen[0].union(seen[1])}
 
 
 def valid_versions_of(dataset: Dataset, person: Person) -> DatasetVersionQuerySet:

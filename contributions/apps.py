@@ -44,13 +44,11 @@ class ContributionsConfig(AppConfig):
             }
         )
         # The models are there only now.
-        from contributions.access import datasets_known_to, versions_known_to
+        from contributions.access import data_known_to
 
         registry.keep_private(
-            "contributions.dataset", registry.Privacy("a private dataset", datasets_known_to)
-        )
-        registry.keep_private(
-            "contributions.datasetversion", registry.Privacy("a private dataset", versions_known_to)
+            ("contributions.dataset", "contributions.datasetversion"),
+            registry.Privacy("a private dataset", data_known_to),
         )
         notices.register(
             {

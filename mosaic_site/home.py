@@ -137,12 +137,15 @@ def _needs_of_member(person: User, open_round: Any) -> Iterator[Need]:
     for expert in held_up[:MOST_NEEDS]:
         url = expert.get_absolute_url()
         yield Need(f"Your expert “{expert.name}” was held up: {expert.status_reason}", url, "Look")
-    broken = Dataset.objects.with_latest().filter(
-        Q(latest_status=DatasetVersion.Status.INVALID), owner=person
-    )
-    for dataset in broken[:MOST_NEEDS]:
+    stuck: dict[str, tuple[str, str]] = {
+        DatasetVersion.Status.INVALID: ("has errors in its file.", "Mend it"),
+        DatasetVersion.Status.UNMAPPED: ("waits: which column is what?", "Say so"),
+    }
+    held = Dataset.objects.with_latest().filter(Q(latest_status__in=stuck), owner=person)
+    for dataset in held[:MOST_NEEDS]:
+        what, action = stuck[dataset.latest_status]  # type: ignore[attr-defined]
         url = dataset.get_absolute_url()
-        yield Need(f"Your dataset “{dataset.name}” has errors in its file.", url, "Mend it")
+        yield Need(f"Your dataset “{dataset.name}” {what}", url, action)
 
 
 def _needs_of_steward(numbers: Numbers) -> Iterator[Need]:

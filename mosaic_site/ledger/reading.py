@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
 from mosaic_site.ledger.models import Entry
-from mosaic_site.ledger.registry import PRIVATE, SENTENCES
+from mosaic_site.ledger.registry import PRIVATE, SENTENCES, Privacy
 from mosaic_site.members.models import User
 
 
@@ -24,12 +24,12 @@ class Line:
 def told(entries: Iterable[Entry], person: User | AnonymousUser) -> list[Line]:
     """As this person may read it: what is private is not named to others."""
     entries = list(entries)
-    known = {
-        (kind, key)
-        for kind, privacy in PRIVATE.items()
-        if (keys := {entry.subject_id for entry in entries if entry.subject_kind == kind})
-        for key in privacy.known(person, keys)
-    }
+    asked: dict[Privacy, dict[str, set[str]]] = {}
+    for entry in entries:
+        if privacy := PRIVATE.get(entry.subject_kind):
+            of_kind = asked.setdefault(privacy, {}).setdefault(entry.subject_kind, set())
+            of_kind.add(entry.subject_id)
+    known = {one for privacy, keys in asked.items() for one in privacy.known(person, keys)}
     return [
         _line(entry)
         if entry.subject_kind not in PRIVATE or (entry.subject_kind, entry.subject_id) in known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,19 +22,19 @@ def register(sentences: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class Privacy:
-    """How a thing is called before those who may not know of it by name.
+    """How things of some kinds are called before those who may not know of them by name.
 
-    `known` gives, of these primary keys as text, those that the person may know.
+    `known` gives, of the primary keys of each kind as text, the (kind, key) that a person may know.
     """
 
     instead: str
-    known: Callable[[User | AnonymousUser, Collection[str]], set[str]]
+    known: Callable[[User | AnonymousUser, Mapping[str, Collection[str]]], set[tuple[str, str]]]
 
 
 # Kind of subject -> its privacy. All other kinds are public.
 PRIVATE: dict[str, Privacy] = {}
 
 
-def keep_private(kind: str, privacy: Privacy) -> None:
+def keep_private(kinds: Iterable[str], privacy: Privacy) -> None:
     """Called by an app when it is ready, for what not everybody may see."""
-    PRIVATE[kind] = privacy
+    PRIVATE.update(dict.fromkeys(kinds, privacy))

@@ -77,5 +77,5 @@ def test_the_command_measures_on_a_site_of_its_own(
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    with pytest.raises(CommandError, match="There is no coffee; there are tally, serving"):
+    with pytest.raises(CommandError, match=r"There is no coffee; there are tally, .*serving"):
         call_command("bench", "coffee")

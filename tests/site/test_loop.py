@@ -104,7 +104,7 @@ def the_first_expert_learns_before_ones_eyes(ada: Person, cy: Person, bo: Person
     ada.follow("Add a new version")
     ada.choose_file(LIBRARY.training_rows())
     ada.press_here("Upload and check", then="Desk questions, version 2")
-    ada.wait_for("Nothing to complain of.")
+    ada.wait_for("Ready to use")
     expect(ada.main).to_contain_text("how long may i keep a novel")
     describe_data(ada)
     expert = submit(ada, "Library desk")
@@ -132,7 +132,7 @@ def the_first_expert_learns_before_ones_eyes(ada: Person, cy: Person, bo: Person
 def the_second_one_comes_from_a_phone(bo: Person, cy: Person) -> None:
     declare(bo, "Say which bus goes where", BUSES)
     bring_data(bo, "Bus questions", BUSES.training_rows())
-    expect(bo.main).to_contain_text("Nothing to complain of.")
+    expect(bo.main).to_contain_text("Ready to use")
     describe_data(bo)
     submit(bo, "Bus guide")
     approve(cy, "Bus guide")
