@@ -75,7 +75,6 @@ def cy(browser: Browser, site: Stack) -> Person:
     return steward
 
 
-@pytest.mark.xfail(strict=False, reason="its walk does not fit the page of withdrawal yet")
 def test_the_loop_closes(
     site: Stack, browser: Browser, ada: Person, bo: Person, cy: Person
 ) -> None:
