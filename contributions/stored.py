@@ -11,8 +11,8 @@ def at_hand(stored: FieldFile, scratch: Path) -> Path:
     """The path of a stored file: its own where the storage is a folder, else that of a copy."""
     try:
         path = Path(stored.path)
-    except NotImplementedError:  # as S3 and its like say
-        pass
+    except NotImplementedError:
+        pass  # what Django's storages raise that have no paths, S3 and its like: the copy is below
     else:
         # Django's storage in memory names paths, too.
         if path.exists():

@@ -14,9 +14,8 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 from django.core.files.temp import NamedTemporaryFile
 from django.db import transaction
-from django.utils import timezone
 
-from contributions.actions.experts import active_base, submit_again
+from contributions.actions.experts import active_base, enter, submit_again
 from contributions.intake import (
     AdapterLimits,
     AdapterRefused,
@@ -53,26 +52,20 @@ def expert_bring(
         existing = Expert.objects.filter(once=once).first()
         if existing is not None:
             return existing
-        if Expert.objects.filter(owner=owner, name=name).exists():
-            raise Refused(f"You have an expert called “{name}” already. Choose another name.")
         base = active_base()
         _require_made_for(base, adapter)
         _require_new(owner, adapter)
-        # Where two clicks race, the second waits here for the first, and finds its row.
-        expert, created = Expert.objects.get_or_create(
+        expert, created = enter(
+            owner=owner,
+            name=name,
             once=once,
-            defaults={
-                "owner": owner,
-                "name": name,
-                "purpose": purpose,
-                "priority": priority,
-                "base": base,
-                "source": Expert.Source.BROUGHT,
-                "origin": origin,
-                "licence": licence,
-                "submitted_at": timezone.now(),
-                **_described(adapter),
-            },
+            purpose=purpose,
+            priority=priority,
+            base=base,
+            source=Expert.Source.BROUGHT,
+            origin=origin,
+            licence=licence,
+            **_described(adapter),
         )
         if not created:
             return expert

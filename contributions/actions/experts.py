@@ -93,6 +93,17 @@ def active_base() -> Base:
     return base
 
 
+def enter(*, owner: User, name: str, once: uuid.UUID, **fields: Any) -> tuple[Expert, bool]:
+    """The row of a new submission, and whether it is new. The caller holds the transaction.
+
+    Where two clicks race, the second waits here for the first, and finds its row.
+    """
+    if Expert.objects.filter(owner=owner, name=name).exists():
+        raise Refused(f"You have an expert called “{name}” already. Choose another name.")
+    values = {"owner": owner, "name": name, "submitted_at": timezone.now(), **fields}
+    return Expert.objects.get_or_create(once=once, defaults=values)
+
+
 def expert_submit(
     *,
     owner: User,
@@ -110,21 +121,14 @@ def expert_submit(
         if existing is not None:
             return existing
         _require_trainable(owner, versions)
-        if Expert.objects.filter(owner=owner, name=name).exists():
-            raise Refused(f"You have an expert called “{name}” already. Choose another name.")
-        base = active_base()
-        # Where two clicks race, the second waits here for the first, and finds its row.
-        expert, created = Expert.objects.get_or_create(
+        expert, created = enter(
+            owner=owner,
+            name=name,
             once=once,
-            defaults={
-                "owner": owner,
-                "name": name,
-                "purpose": purpose,
-                "priority": priority,
-                "base": base,
-                "recipe": dict(recipe),
-                "submitted_at": timezone.now(),
-            },
+            purpose=purpose,
+            priority=priority,
+            base=active_base(),
+            recipe=dict(recipe),
         )
         if not created:
             return expert

@@ -8,22 +8,16 @@ from django import forms
 from django.conf import settings
 
 from contributions import licences
-from contributions.forms.fields import FilesField, FilesInput, OnceForm, area
-from contributions.models import Priority
+from contributions.forms.experts import NewExpertForm, PurposeForm
+from contributions.forms.fields import FilesField, FilesInput, area
 
 ADAPTER_FILES = ".zip,.safetensors,.json,.md"
 NOTHING_CHOSEN = "Choose the adapter's folder as a zip, or its files."
 
 
-class _Bring(forms.Form):
+class _Bring(PurposeForm):
     """What is brought, and what nobody here can see of it."""
 
-    purpose = forms.CharField(
-        label="What is it for?",
-        max_length=600,
-        widget=area(600),
-        help_text="What it answers and what it does not, for those who vote on it.",
-    )
     origin = forms.CharField(
         label="What did it learn from?",
         max_length=2000,
@@ -56,15 +50,7 @@ class _Bring(forms.Form):
         return values | {"files": values.pop("adapter")}
 
 
-class BringForm(_Bring, OnceForm):
-    name = forms.CharField(label="Name", max_length=60, help_text="As it will stand on the ballot.")
-    priority = forms.ModelChoiceField(
-        label="The need it serves",
-        queryset=Priority.objects.open(),
-        empty_label="Choose a priority",
-        help_text="It is scored on the probes of this priority.",
-    )
-
+class BringForm(_Bring, NewExpertForm):
     field_order = ["once", "name", "purpose", "priority", "origin", "licence", "adapter"]
 
 

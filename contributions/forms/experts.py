@@ -19,15 +19,30 @@ class _Versions(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
         return f"{obj} · {obj.rows:,} rows · {obj.dataset.licence} · by {owner}"
 
 
-class _Recipe(forms.Form):
-    """What is to be learnt and how: shared by the first submission and a later one."""
-
+class PurposeForm(forms.Form):
     purpose = forms.CharField(
         label="What is it for?",
         max_length=600,
         widget=area(600),
         help_text="What it answers and what it does not, for those who vote on it.",
     )
+
+
+class NewExpertForm(OnceForm):
+    """What every expert has from the first, whether it is trained here or brought."""
+
+    name = forms.CharField(label="Name", max_length=60, help_text="As it will stand on the ballot.")
+    priority = forms.ModelChoiceField(
+        label="The need it serves",
+        queryset=Priority.objects.open(),
+        empty_label="Choose a priority",
+        help_text="It is scored on the probes of this priority.",
+    )
+
+
+class _Recipe(PurposeForm):
+    """What is to be learnt and how: shared by the first submission and a later one."""
+
     versions = _Versions(
         label="Data it learns from",
         queryset=DatasetVersion.objects.none(),
@@ -85,15 +100,7 @@ class _Recipe(forms.Form):
         return any(knob.errors for knob in self.knobs())
 
 
-class ExpertForm(_Recipe, OnceForm):
-    name = forms.CharField(label="Name", max_length=60, help_text="As it will stand on the ballot.")
-    priority = forms.ModelChoiceField(
-        label="The need it serves",
-        queryset=Priority.objects.open(),
-        empty_label="Choose a priority",
-        help_text="It is scored on the probes of this priority.",
-    )
-
+class ExpertForm(_Recipe, NewExpertForm):
     field_order = ["once", "name", "purpose", "priority", "versions", "thoroughness"]
 
 

@@ -7,7 +7,6 @@ known: weights, config, card and profile. Everything else in a zip stays unread.
 import hashlib
 import stat
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -24,6 +23,7 @@ from contributions.intake.adapter import (
     read_json,
     read_settings,
 )
+from contributions.intake.zips import BROKEN_ZIP
 
 CARD, PROFILE = "README.md", "profile.json"
 KNOWN = {WEIGHTS, CONFIG, CARD, PROFILE}
@@ -31,8 +31,6 @@ PROFILE_BUCKETS = 2**16
 CHUNK = 2**18
 END_OF_ZIP, END_OF_ZIP_BYTES = b"PK\x05\x06", 22
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-"""What Python raises for a zip that is damaged, encrypted or made to deceive."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def _read_zip(file: IO[bytes], weights_out: IO[bytes], limits: AdapterLimits) ->
             members = _members(archive.infolist())
             opened = {name: archive.open(member) for name, member in members.items()}
             return _read(opened, weights_out, limits)
-    except BROKEN as error:
+    except BROKEN_ZIP as error:
         raise AdapterRefused(
             "The zip is damaged, encrypted or compressed in an unusual way. Pack it anew."
         ) from error

@@ -4,7 +4,6 @@ import errno
 import gzip
 import lzma
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from contributions.intake.findings import Findings
 from contributions.intake.limits import Limits
 from contributions.intake.recognise import HEAD_BYTES, Recognised, Refused, recognise
 from contributions.intake.report import Compression
+from contributions.intake.zips import BROKEN_ZIP
 
 _BLOCK = 1024 * 1024
 _FREE_OF_RATIO = 16 * 1024 * 1024  # a small file may repeat itself as it likes
@@ -28,8 +28,7 @@ _OFFICE = (("xl/", "an Excel workbook", "Export the sheet as CSV (UTF-8) and bri
            ("word/", "a Word document", "Bring the text itself: CSV, JSONL or plain text."),
            ("content.xml", "an OpenDocument file",
             "Export the sheet as CSV (UTF-8) and bring that file."))  # fmt: skip
-_BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException,
-           zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)  # fmt: skip
+_BROKEN = (*BROKEN_ZIP, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def api(scope: Scope) -> Callable[[View[P]], View[P]]:
             return answer(request, *args, **kwargs)
 
         update_wrapper(guarded, view)
+        # Exempt outside, because a token needs no CSRF; `by_session` checks it for a session.
         return csrf_exempt(guarded)
 
     return decorate
