@@ -84,13 +84,14 @@ class Person:
         self.page.goto(path)
         self.look()
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, within: str = "main") -> None:
         """Wait until the page says `text`; without scripts by loading it again and again."""
+        place = self.page.locator(within)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not (self.scripts or self.main.get_by_text(text).count()):
+        while not (self.scripts or place.get_by_text(text).count()):
             assert time.monotonic() < deadline, f"{self.page.url} does not say {text}"
             self.page.reload()
-        expect(self.main).to_contain_text(text)
+        expect(place).to_contain_text(text)
         self.look()
 
     def follow(self, link: str) -> None:
