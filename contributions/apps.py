@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 
+from mosaic_site import health
 from mosaic_site.ledger import registry
 from mosaic_site.notices import registry as notices
 
@@ -45,11 +46,13 @@ class ContributionsConfig(AppConfig):
         )
         # The models are there only now.
         from contributions.access import data_known_to
+        from contributions.health import checking
 
         registry.keep_private(
             ("contributions.dataset", "contributions.datasetversion"),
             registry.Privacy("a private dataset", data_known_to),
         )
+        health.register(health.Check("datasets", checking, needs=("database", "migrations")))
         notices.register(
             {
                 "expert.answered": notices.Kind("My submission was answered", immediate=True),

@@ -160,6 +160,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_TASK_ROUTES = {"training_workers.tasks.work": {"queue": "gpu"}}
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
+CELERY_BEAT_SCHEDULER = "mosaic_site.heartbeats.Scheduler"
 
 MOSAIC_COMMUNITY = env.str("MOSAIC_COMMUNITY", "Mosaic")
 MOSAIC_DEMO = env.bool("MOSAIC_DEMO", False)

@@ -14,6 +14,8 @@ KERNEL = (
     "mosaic_site.errors",
     "mosaic_site.lifecycle",
     "mosaic_site.live",
+    "mosaic_site.health",
+    "mosaic_site.heartbeats",
     "mosaic_site.middleware",
     "mosaic_site.context",
     "mosaic_site.celery",
