@@ -56,8 +56,8 @@ def serving() -> Iterator[Finding]:
         yield error(
             "No serving process says that it lives.",
             "Nobody gets an answer from the model.",
-            "Start it: manage.py serve_model. If it runs, it loads still, hangs, or reaches another "
-            "Redis: read its log.",
+            "Start it: manage.py serve_model. If it runs, it loads still, hangs or reaches "
+            "another Redis: read its log.",
         )
 
 

@@ -90,7 +90,7 @@ def _looked(check: Check) -> list[Finding]:
     except (DatabaseError, InterfaceError, RedisError, OSError) as reason:
         return [
             error(
-                f"This could not be looked at ({reason or type(reason).__name__}).",
+                f"This could not be looked at ({str(reason) or type(reason).__name__}).",
                 "What it depends on went away in the middle.",
                 "Ask again in a minute.",
             )
