@@ -19,6 +19,7 @@ class ContributionsConfig(AppConfig):
                 "dataset.rejected": "found errors in",
                 "dataset.unmapped": "could not tell the columns of",
                 "dataset.mapped": "said which column is what in",
+                "dataset.requeued": "took up again the work on",
                 "dataset.recheck_asked": "asked for another check of",
                 "dataset.acknowledged": "answers for the personal data in",
                 "dataset.mask_asked": "asked for a copy without personal data of",

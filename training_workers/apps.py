@@ -20,6 +20,7 @@ class TrainingWorkersConfig(AppConfig):
         )
         registry.register(
             {
+                "job.queued_late": "queued late the job",
                 "job.requeued": "took up again the job",
                 "job.failed": "gave up the job",
                 "job.cancel_requested": "asked to cancel the job",

@@ -16,6 +16,7 @@ KERNEL = (
     "mosaic_site.live",
     "mosaic_site.health",
     "mosaic_site.heartbeats",
+    "mosaic_site.lateness",
     "mosaic_site.middleware",
     "mosaic_site.context",
     "mosaic_site.celery",
