@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -80,9 +80,7 @@ def _check(version: DatasetVersion, scratch: Path) -> None:
         mapping=version.mapping or None,
         known_probes=list(Probe.objects.open().values_list("prompt", "answer")),
         sealed_probes=list(sealed.values_list("prompt", "answer")),
-        others={
-            str(other.pk): at_hand(other.index_file, scratch) for other in _compared_with(version)
-        },
+        others=_indices(version, scratch),
         index_out=index,
         count_tokens=count_tokens,
         on_progress=partial(_still_checking, version),
@@ -102,6 +100,14 @@ def _said_before(version: DatasetVersion, columns: list[str]) -> dict[str, Any]:
         mapped.order_by(here_first, "-id").values_list("mapping", flat=True).first()
     )
     return mapping or {}
+
+
+def _indices(version: DatasetVersion, scratch: Path) -> dict[str, Path]:
+    found = {}
+    for other in _compared_with(version):
+        with suppress(FileNotFoundError):  # erased in this moment
+            found[str(other.pk)] = at_hand(other.index_file, scratch)
+    return found
 
 
 def _compared_with(version: DatasetVersion) -> list[DatasetVersion]:

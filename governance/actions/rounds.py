@@ -20,7 +20,7 @@ from governance.actions.proposals import proposals_for_eligible
 from governance.models import BoxEntry, BoxHead, Candidate, Elector, Proposal, Question, Round
 from governance.models.proposal import PROPOSAL_LIFECYCLE
 from governance.models.round import ROUND_LIFECYCLE
-from mosaic_site import live
+from mosaic_site import clock, live
 from mosaic_site.display.words import mib
 from mosaic_site.errors import Refused
 from mosaic_site.lateness import late
@@ -48,7 +48,7 @@ def round_schedule(
     Without other times it is discussed from now on, and frozen as it opens.
     """
     once = once or uuid.uuid4()
-    now = timezone.now()
+    now = clock.now()
     if closes_at <= max(now, opens_at):
         raise Refused("The close lies in the past, or before the opening. Choose a later time.")
     _require_sense(budget_bytes=budget_bytes, quorum=quorum, opens_now=opens_at <= now)
@@ -105,7 +105,7 @@ def round_open(
         title=title,
         budget_bytes=budget_bytes,
         quorum=quorum,
-        opens_at=timezone.now(),
+        opens_at=clock.now(),
         closes_at=closes_at,
         once=once,
     )
@@ -193,7 +193,7 @@ def round_advance(*, round_id: int) -> Round:
 
 def _step(round_: Round) -> bool:
     """The next step, if it is due. The caller holds the row."""
-    now = timezone.now()
+    now = clock.now()
     match round_.status:
         case Round.Status.SCHEDULED if now >= round_.discussion_at:
             _move(round_, Round.Status.DISCUSSION, "round.discussed", round_.discussion_at)

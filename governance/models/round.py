@@ -178,7 +178,11 @@ class Round(models.Model):
 
     @property
     def takes_ballots(self) -> bool:
-        return self.status == self.Status.OPEN and self.opens_at <= timezone.now() < self.closes_at
+        """As this machine's clock has it, for pages. The cast asks `takes_ballots_at`."""
+        return self.takes_ballots_at(timezone.now())
+
+    def takes_ballots_at(self, moment: datetime) -> bool:
+        return self.status == self.Status.OPEN and self.opens_at <= moment < self.closes_at
 
     @property
     def takes_slates(self) -> bool:
@@ -218,11 +222,12 @@ class Round(models.Model):
         """The decision that stands, once there is one. Reads what is prefetched."""
         return next((one for one in self.decisions.all() if one.stands), None)
 
-    def refusal_for(self, person: User) -> str:
-        """Why this person cannot cast or change a ballot now, as a sentence; "" if they can."""
+    def refusal_for(self, person: User, moment: datetime | None = None) -> str:
+        """Why this person cannot cast or change a ballot at a moment, by default now by this
+        machine's clock, as a sentence; "" if they can."""
         if self.status in self.TO_COME:
             return "Voting has not begun yet, so nothing was cast. Come back when it opens."
-        if not self.takes_ballots:
+        if not self.takes_ballots_at(moment or timezone.now()):
             return (
                 "This round has closed, so your ballot was not changed. "
                 "What you cast before the close counts."

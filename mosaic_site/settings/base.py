@@ -186,6 +186,8 @@ if _unknown := set(MOSAIC_CONTROLS) - {"monolith", "sequential", "monolith_wide"
     raise ImproperlyConfigured(f"MOSAIC_CONTROLS has no {', '.join(sorted(_unknown))}.")
 # A sentence encoder that routers may see questions through, a folder or Hub id; empty for none.
 MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
+# Whose clock closes a vote (see mosaic_site/clock.py): the "machine"'s or the "database"'s.
+MOSAIC_CLOCK = env.str("MOSAIC_CLOCK", "machine")
 # A job whose worker has said nothing for this long is taken up by another.
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
 # When so many workers fell silent with a job, it is given up.

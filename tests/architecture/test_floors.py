@@ -14,6 +14,7 @@ KERNEL = (
     "mosaic_site.errors",
     "mosaic_site.lifecycle",
     "mosaic_site.live",
+    "mosaic_site.clock",
     "mosaic_site.health",
     "mosaic_site.heartbeats",
     "mosaic_site.lateness",

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from contributions.actions import expert_begin_training, expert_cancel, expert_fail
 from contributions.models import Expert
-from mosaic_site import live
+from mosaic_site import clock, live
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
@@ -56,7 +56,7 @@ def job_claim_next(*, worker: str) -> Job | None:
             return None
         job.attempt += 1
         job.progress = {}  # of the attempt before
-        job.worker, job.heartbeat_at, job.not_before = worker, timezone.now(), None
+        job.worker, job.heartbeat_at, job.not_before = worker, clock.now(), None
         job.started_at = job.started_at or timezone.now()
         _move(job, Job.Status.RUNNING)
         if job.expert is not None and job.expert.status == Expert.Status.APPROVED:
@@ -69,7 +69,7 @@ def job_beat(*, job: Job) -> bool:
 
     False: somebody asked to cancel it, or it was given to another worker.
     """
-    Job.objects.filter(pk=job.pk, attempt=job.attempt).update(heartbeat_at=timezone.now())
+    Job.objects.filter(pk=job.pk, attempt=job.attempt).update(heartbeat_at=clock.now())
     return Job.objects.filter(
         pk=job.pk, attempt=job.attempt, status=Job.Status.RUNNING, cancel_requested=False
     ).exists()
@@ -83,7 +83,7 @@ def job_report(*, job: Job, kind: str, data: Mapping[str, Any]) -> None:
             return
         if kind == "progress":
             row.progress = dict(data)
-        row.heartbeat_at = timezone.now()
+        row.heartbeat_at = clock.now()
         _say(row, kind, data)
         row.save(update_fields=["progress", "heartbeat_at", "last_sequence"])
 
@@ -194,7 +194,7 @@ def _give_back(job: Job, reason: str, wait: timedelta = timedelta(0)) -> None:
         if row.cancel_requested:
             _cancelled(row)
             return
-        row.not_before = timezone.now() + wait if wait else None
+        row.not_before = clock.now() + wait if wait else None
         _move(row, Job.Status.QUEUED, reason=reason)
         live.nudge("training_workers")
 

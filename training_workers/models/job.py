@@ -3,9 +3,9 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
-from django.utils import timezone
 
 from contributions.models import Expert
+from mosaic_site import clock
 from mosaic_site.lifecycle import Lifecycle
 from training_workers.models.release import Release
 
@@ -27,13 +27,13 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def in_queue_order(self) -> "JobQuerySet":
         """First come, first served; not what waits for room on a disk."""
-        waits = models.Q(not_before__gt=timezone.now())
+        waits = models.Q(not_before__gt=clock.now())
         return self.filter(status=Job.Status.QUEUED).exclude(waits).order_by("id")
 
     def silent(self) -> "JobQuerySet":
         """Running, but their worker has said nothing for too long."""
         limit = timedelta(seconds=settings.MOSAIC_HEARTBEAT_TIMEOUT_SECONDS)
-        return self.filter(status=Job.Status.RUNNING, heartbeat_at__lt=timezone.now() - limit)
+        return self.filter(status=Job.Status.RUNNING, heartbeat_at__lt=clock.now() - limit)
 
 
 class Job(models.Model):

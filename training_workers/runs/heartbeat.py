@@ -77,7 +77,11 @@ class Heartbeat:
         is_last = "step" in data and data["step"] == data.get("steps")
         if is_last or phase != self._phase or now - self._reported_at >= REPORT_EVERY_SECONDS:
             self._reported_at, self._phase = now, phase
-            job_report(job=self.job, kind="progress", data={"phase": phase, **data})
+            try:
+                job_report(job=self.job, kind="progress", data={"phase": phase, **data})
+            except (OperationalError, InterfaceError):
+                # The database is away, as while it restarts: the work goes on without the news.
+                connection.close()
 
     def counting(self, phase: str) -> Callable[[int, int], None]:
         """A callback (done, of) that reports under one phase."""
