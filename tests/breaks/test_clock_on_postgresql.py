@@ -18,7 +18,7 @@ def test_clocks_may_jump_beside_postgresql_too() -> None:
     with postgresql() as there:
         ran = subprocess.run(
             [*command, "--ds=tests.on_postgresql", str(CLOCKS)],
-            env=os.environ | there,
+            env=os.environ | there | {"MOSAIC_TEST_REDIS": "redis://127.0.0.1:1/0"},  # not used
             capture_output=True,
             text=True,
             check=False,
