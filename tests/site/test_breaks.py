@@ -189,7 +189,9 @@ def test_an_upload_goes_on_after_the_web_process_died_in_the_middle_of_a_part(
 ) -> None:
     owner = Person(stack, cast.OWNER)
     owner.get("/uploads/")
-    whole = b"prompt,completion\n" + b"".join(b"which is %d?,this\n" % n for n in range(500_000))
+    long = b"this " * 180
+    lines = [b"which one is number %d?,%s%d\n" % (n, long, n) for n in range(10_000)]
+    whole = b"prompt,completion\n" + b"".join(lines)
     form = urllib.parse.urlencode({"name": "large", "filename": "large.csv", "size": len(whole)})
     status, upload = owner.api("POST", "/api/uploads/", form.encode())
     assert status == 201
@@ -397,10 +399,8 @@ def test_a_ballot_is_cast_once_though_the_web_process_died_under_it(stack: Stack
     entries = len(rows(stack, casts, round_))
     assert ballot["receipt"] in vote(0)[1]
     assert len(rows(stack, casts, round_)) == entries
-    assert (
-        len(rows(stack, "SELECT 1 FROM governance_elector WHERE round_id = ? AND voted", round_))
-        == 1
-    )
+    voted = "SELECT 1 FROM governance_elector WHERE round_id = ? AND voted"
+    assert len(rows(stack, voted, round_)) == 1
     assert "holds" in stack.manage("audit_round", str(round_))
 
 
