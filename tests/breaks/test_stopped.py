@@ -38,7 +38,8 @@ def once_it_takes_steps(job: Job, then: str, owner: User) -> threading.Thread:
     """While the job is done by the main thread, as in a worker's child."""
 
     def wait() -> None:
-        while Job.objects.get(pk=job.pk).progress.get("phase") != "training":
+        at_work = Job.objects.filter(pk=job.pk, status="running", progress__phase="training")
+        while not at_work.exists():
             pass
         if then == "cancel":
             job_cancel(actor=owner, job=job)
