@@ -64,11 +64,16 @@ def register(*checks: Check) -> None:
     _CHECKS.update((check.name, check) for check in checks)
 
 
+def checks() -> tuple[Check, ...]:
+    """All that are registered, in the order in which they are done."""
+    return tuple(_CHECKS.values())
+
+
 def examine(*, slow: bool = False) -> list[Finding]:
     """Do all checks, the slow ones only if asked. Whatever is broken is a finding, no exception."""
     found: list[Finding] = []
     broken: set[str] = set()
-    for check in _CHECKS.values():
+    for check in checks():
         # What it needs has its own finding, which says enough.
         if (check.slow and not slow) or broken.intersection(check.needs):
             continue
