@@ -24,13 +24,15 @@ from contributions.intake import Finding, Report
 from contributions.models import Base, DatasetVersion, Probe
 from contributions.models.dataset import DATASET_VERSION_LIFECYCLE
 from contributions.stored import at_hand
-from mosaic_site import live
+from mosaic_site import clock, live
 from mosaic_site.errors import Refused, disk_is_full
 from mosaic_site.ledger.chain import record
+from mosaic_site.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
-CHECK_TIMEOUT = timedelta(minutes=2)
+CHECK_TIMEOUT = timedelta(minutes=1)
+PULSE_SECONDS = 10.0
 CHECK_ATTEMPTS = 3
 SIGN_OF_LIFE = timedelta(seconds=1)
 
@@ -46,12 +48,13 @@ def version_check(*, version_id: int) -> None:
         if version.status != DatasetVersion.Status.RECEIVED:
             return
         version.status = DatasetVersion.Status.CHECKING
-        version.checking_since, version.checked_bytes = timezone.now(), 0
+        version.checking_since, version.checked_bytes = clock.now(), 0
         version.check_attempts += 1
         version.save()
         live.announce(f"version.{version_id}")
     try:
-        with TemporaryDirectory() as scratch:
+        alive = Pulse(partial(_still_here, version), every=PULSE_SECONDS)
+        with alive, TemporaryDirectory() as scratch:
             _check(version, Path(scratch))
     except OSError as error:
         logger.exception("the check of version %s broke off", version_id)
@@ -122,9 +125,16 @@ def _compared_with(version: DatasetVersion) -> list[DatasetVersion]:
     ]
 
 
+def _still_here(version: DatasetVersion) -> None:
+    """A sign of life, so that nobody takes a long check for a lost one."""
+    DatasetVersion.objects.filter(pk=version.pk, check_attempts=version.check_attempts).update(
+        checking_since=clock.now()
+    )
+
+
 def _still_checking(version: DatasetVersion, done: int, size: int) -> None:
-    """A sign of life every second, so that nobody takes a long check for a lost one."""
-    now = timezone.now()
+    """How far it is, every second."""
+    now = clock.now()
     if version.checking_since is None or now - version.checking_since > SIGN_OF_LIFE:
         version.checking_since, version.checked_bytes = now, done
         DatasetVersion.objects.filter(pk=version.pk, check_attempts=version.check_attempts).update(
@@ -296,7 +306,7 @@ def _receive_again(version: DatasetVersion) -> None:
 def reconcile() -> None:
     """Check whatever waits, mask what is to be masked, and take up what a lost worker left."""
     lost = DatasetVersion.objects.filter(
-        status=DatasetVersion.Status.CHECKING, checking_since__lt=timezone.now() - CHECK_TIMEOUT
+        status=DatasetVersion.Status.CHECKING, checking_since__lt=clock.now() - CHECK_TIMEOUT
     )
     for version_id, attempt in lost.values_list("pk", "check_attempts"):
         _give_back(version_id, attempt, lost=True)

@@ -18,6 +18,7 @@ KERNEL = (
     "mosaic_site.health",
     "mosaic_site.heartbeats",
     "mosaic_site.lateness",
+    "mosaic_site.pulse",
     "mosaic_site.middleware",
     "mosaic_site.context",
     "mosaic_site.celery",

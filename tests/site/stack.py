@@ -24,7 +24,7 @@ PASSWORD = "a long enough password"  # of everybody that `tests.factories` makes
 
 
 def eventually(
-    what: str, look: Callable[[], T | None], every: float = 0.1, seconds: float = 120.0
+    what: str, look: Callable[[], T | None], every: float = 0.1, seconds: float = 300.0
 ) -> T:
     """The first thing that `look` finds and that counts as true, looking `every` so many seconds.
 

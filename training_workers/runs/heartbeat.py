@@ -4,12 +4,13 @@ to go on."""
 import signal
 import time
 from collections.abc import Callable
-from threading import Event, Thread, current_thread, main_thread
+from threading import Event, current_thread, main_thread
 from types import FrameType, TracebackType
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 
+from mosaic_site.pulse import Pulse
 from training_workers.actions import job_beat, job_report
 from training_workers.models import Job
 
@@ -27,8 +28,8 @@ class Heartbeat:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._ended, self._stop = Event(), Event()
-        self._thread = Thread(target=self._beat, daemon=True)
+        self._stop = Event()
+        self._pulse = Pulse(self._beat, every=BEAT_EVERY_SECONDS)
         self._reported_at, self._phase = 0.0, ""
         self._before: Any = None
         # Whether this worker was told to end, as for an upgrade: its job is for another one.
@@ -37,7 +38,7 @@ class Heartbeat:
     def __enter__(self) -> "Heartbeat":
         if current_thread() is main_thread():  # the only one that may listen to signals
             self._before = signal.signal(signal.SIGTERM, self._leave)
-        self._thread.start()
+        self._pulse.__enter__()
         return self
 
     def __exit__(
@@ -48,24 +49,15 @@ class Heartbeat:
     ) -> None:
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
-        self._ended.set()
-        self._thread.join()
+        self._pulse.__exit__(kind, error, traceback)
 
     def _leave(self, number: int, frame: FrameType | None) -> None:
         self.leaving = True
         self._stop.set()
 
     def _beat(self) -> None:
-        try:
-            while not self._ended.wait(BEAT_EVERY_SECONDS):
-                try:
-                    if not job_beat(job=self.job):
-                        self._stop.set()
-                except (OperationalError, InterfaceError):
-                    # The database is busy or away: the next beat tries again.
-                    connection.close()
-        finally:
-            connection.close()
+        if not job_beat(job=self.job):
+            self._stop.set()
 
     def should_stop(self) -> bool:
         """Whether the job was cancelled or given to another worker, or this one is to end."""
