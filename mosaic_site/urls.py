@@ -12,6 +12,7 @@ urlpatterns = [
     path("me/export/", export.my_export, name="my_export"),
     path("account/", include("allauth.urls")),
     path("ledger/", include("mosaic_site.ledger.urls")),
+    path("help/", include("mosaic_site.help.urls")),
     path("inbox/", include("mosaic_site.notices.urls")),
     path("", include("mosaic_site.members.urls")),
     path("", include("contributions.urls")),

@@ -108,6 +108,8 @@ DOORS: dict[str, tuple[Door, str]] = {
     "home": (PUBLIC, ""),
     "healthz": (PUBLIC, ""),
     "ledger:list": (PUBLIC, ""),
+    "help:index": (PUBLIC, ""),
+    "help:page": (PUBLIC, "help"),
     "notices:inbox": (MEMBERS, ""),
     "notices:read_all": (MEMBERS_WAY_ON, ""),
     "notices:open": (OWNERS_WAY_ON, "notice"),

@@ -21,6 +21,7 @@ KERNEL = (
     "mosaic_site.ledger",
     "mosaic_site.notices",
     "mosaic_site.display",
+    "mosaic_site.help",
     "mosaic_site.templatetags",
     "mosaic_site.supervisor",
 )

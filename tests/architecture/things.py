@@ -74,6 +74,10 @@ class Things:
         assert steward is not None
         return steward
 
+    @property
+    def help(self) -> str:
+        return "data"
+
     @cached_property
     def notice(self) -> Notice:
         return make_notice(self.owner)
