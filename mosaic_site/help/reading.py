@@ -185,6 +185,8 @@ def _lead_within(tokens: Sequence[Token], slug: str) -> None:
 def _snippet(text: str, word: re.Pattern[str]) -> str:
     """Some of the text around the word."""
     match = word.search(text)
-    start = max(0, (match.start() if match else 0) - SNIPPET // 2)
-    cut = text[start : start + SNIPPET].strip()
-    return ("… " if start else "") + cut + (" …" if start + SNIPPET < len(text) else "")
+    middle = match.start() if match else 0
+    # Cut between words.
+    start = text.rfind(" ", 0, max(0, middle - SNIPPET // 2)) + 1
+    end = text.find(" ", start + SNIPPET)
+    return ("… " if start else "") + (text[start:] if end < 0 else f"{text[start:end]} …")
