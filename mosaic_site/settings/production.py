@@ -22,6 +22,7 @@ STATIC_ROOT = env.path("STATIC_ROOT", str(REPOSITORY / "staticfiles"))
 STORAGES = STORAGES | {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
 }
+MOSAIC_CLOCK = env.str("MOSAIC_CLOCK", "database")
 MOSAIC_URL = env.str("MOSAIC_URL")
 EMAIL_CONFIG = env.email("EMAIL_URL", default="smtp://localhost:25")
 vars().update(EMAIL_CONFIG)

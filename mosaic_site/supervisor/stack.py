@@ -80,6 +80,11 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What each process of this site finds in its environment."""
+        return dict(self._env)
+
+    @property
     def pids(self) -> dict[str, int]:
         """The process id of each service that runs at this moment."""
         return {name: each.process.pid for name, each in self._running.items() if not each.again_at}

@@ -13,6 +13,7 @@ from django.utils import timezone
 from contributions import actions as bring
 from contributions.models import DatasetVersion, Expert, Priority
 from governance import actions as decide
+from mosaic_site import health
 from mosaic_site.members.models import User
 from tests.factories import make_user
 
@@ -69,6 +70,28 @@ def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
     )
     bring.expert_approve(steward=User.objects.get(username=STEWARD), expert=expert)
     return expert.pk
+
+
+def diagnose() -> dict[str, list[str]]:
+    """What doctor finds: the name of each check with what it says of what is not well."""
+    findings = health.examine(slow=True)
+    return {
+        name: [one.what for one in findings if one.check == name and one.severity != "ok"]
+        for name in {one.check for one in findings}
+    }
+
+
+def open_vote() -> tuple[int, list[int]]:
+    """A round of an hour, without ballots. Returns its key and those of its candidates."""
+    total = Expert.objects.eligible().aggregate(total=Sum("adapter_bytes"))["total"]
+    round_ = decide.round_open(
+        steward=User.objects.get(username=STEWARD),
+        title="Who else joins?",
+        budget_bytes=total,
+        quorum=1,
+        closes_at=timezone.now() + timedelta(hours=1),
+    )
+    return round_.pk, list(round_.candidates.values_list("pk", flat=True))
 
 
 def vote(experts: list[int]) -> int:

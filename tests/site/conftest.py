@@ -14,7 +14,9 @@ from tests.site.people import PATIENCE_SECONDS
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole site on a scratch folder: no member yet, the shipped base active."""
-    stack = Stack(tmp_path_factory.mktemp("site"), env={"MOSAIC_DEMO": "1"})
+    # One control: the other two are trained by the same code, and take minutes of a walk.
+    env = {"MOSAIC_DEMO": "1", "MOSAIC_CONTROLS": "monolith"}
+    stack = Stack(tmp_path_factory.mktemp("site"), env=env)
     with ExitStack() as cleanup:
         cleanup.callback(stack.stop)
         try:

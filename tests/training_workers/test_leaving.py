@@ -399,7 +399,7 @@ class TestErasing:
 
 
 @pytest.mark.slow
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # a worker's signs of life come from another connection
 def test_the_whole_way_from_data_to_a_release_without_it(media: Path, steward: User) -> None:
     """Trained, composed, withdrawn, composed anew and erased, all by a worker."""
     register_pocket()

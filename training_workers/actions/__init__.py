@@ -8,7 +8,9 @@ from training_workers.actions.jobs import (
     job_claim_next,
     job_fail,
     job_finish,
+    job_hand_back,
     job_report,
+    job_wait_for_room,
 )
 from training_workers.actions.reconciling import reconcile
 from training_workers.actions.releases import (
@@ -26,7 +28,9 @@ __all__ = [
     "job_claim_next",
     "job_fail",
     "job_finish",
+    "job_hand_back",
     "job_report",
+    "job_wait_for_room",
     "reconcile",
     "release_compose",
     "release_fail",

@@ -3,9 +3,9 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
-from django.utils import timezone
 
 from contributions.models import Expert
+from mosaic_site import clock
 from mosaic_site.lifecycle import Lifecycle
 from training_workers.models.release import Release
 
@@ -26,13 +26,14 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(status__in=[Job.Status.QUEUED, Job.Status.RUNNING])
 
     def in_queue_order(self) -> "JobQuerySet":
-        """First come, first served."""
-        return self.filter(status=Job.Status.QUEUED).order_by("id")
+        """First come, first served; not what waits for room on a disk."""
+        waits = models.Q(not_before__gt=clock.now())
+        return self.filter(status=Job.Status.QUEUED).exclude(waits).order_by("id")
 
     def silent(self) -> "JobQuerySet":
         """Running, but their worker has said nothing for too long."""
         limit = timedelta(seconds=settings.MOSAIC_HEARTBEAT_TIMEOUT_SECONDS)
-        return self.filter(status=Job.Status.RUNNING, heartbeat_at__lt=timezone.now() - limit)
+        return self.filter(status=Job.Status.RUNNING, heartbeat_at__lt=clock.now() - limit)
 
 
 class Job(models.Model):
@@ -58,8 +59,11 @@ class Job(models.Model):
     )
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     reason = models.TextField(blank=True)
-    # How often a worker has begun it. Every beginner but the last has died.
+    # How often a worker has begun it; and how many of them fell silent, for which alone it is given
+    # up: a worker that was stopped in order, or found the disk full, gave it back.
     attempt = models.PositiveSmallIntegerField(default=0)
+    lost = models.PositiveSmallIntegerField(default=0, db_default=0)
+    not_before = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=120, blank=True)
     cancel_requested = models.BooleanField(default=False)
     cancel_reason = models.TextField(blank=True)
