@@ -1,4 +1,5 @@
-"""The Celery application: queues `default` (short work) and `gpu` (training and composing)."""
+"""The Celery application: queues `default` (short work, the clock among it), `checks` (of uploaded
+files) and `gpu` (training and composing)."""
 
 import os
 

@@ -7,6 +7,7 @@ urlpatterns = [
     path("jobs/<int:pk>/", jobs.job_detail, name="job_detail"),
     path("jobs/<int:pk>/panel/", jobs.job_panel, name="job_panel"),
     path("jobs/<int:pk>/cancel/", jobs.job_cancel, name="job_cancel"),
+    path("jobs/<int:pk>/prioritise/", jobs.job_prioritise, name="job_prioritise"),
     path("experts/<int:pk>/training/", jobs.expert_training, name="expert_training"),
     path("releases/", releases.release_list, name="release_list"),
     path("releases/<int:number>/", releases.release_detail, name="release_detail"),

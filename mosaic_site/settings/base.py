@@ -136,6 +136,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": TICK,
     },
+    "checks": {"task": "contributions.tasks.check", "schedule": 10.0, "options": TICK},
     "governance": {"task": "governance.tasks.reconcile", "schedule": 2.0, "options": TICK},
     "explanations": {
         "task": "governance.tasks.explain",
@@ -158,7 +159,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
 }
-CELERY_TASK_ROUTES = {"training_workers.tasks.work": {"queue": "gpu"}}
+CELERY_TASK_ROUTES = {
+    "training_workers.tasks.work": {"queue": "gpu"},
+    "contributions.tasks.check": {"queue": "checks"},
+}
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 
 MOSAIC_COMMUNITY = env.str("MOSAIC_COMMUNITY", "Mosaic")
@@ -182,6 +186,10 @@ MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
 # After so many beginnings without an end a job is given up.
 MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
+# Minutes of the workers that a member's finished jobs may take in seven days; 0: no limit.
+MOSAIC_TRAINING_MINUTES_A_WEEK = env.int("MOSAIC_TRAINING_MINUTES_A_WEEK", 0)
+# How many experts of a member may wait for a steward or a worker at a time.
+MOSAIC_WAITING_EXPERTS = env.int("MOSAIC_WAITING_EXPERTS", 100)
 # Days after which the files of what was withdrawn are erased: until then a steward can appeal.
 MOSAIC_ERASE_AFTER_DAYS = env.int("MOSAIC_ERASE_AFTER_DAYS", 14)
 # Members who must stand behind a question before it is voted on.

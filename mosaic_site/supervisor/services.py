@@ -12,7 +12,7 @@ from pathlib import Path
 from mosaic_site.settings.paths import redis_socket
 
 # In the order in which they start; they stop in reverse.
-ALL = ("redis", "web", "worker-default", "worker-gpu", "beat", "serving")
+ALL = ("redis", "web", "worker-default", "worker-checks", "worker-gpu", "beat", "serving")
 PAGES = ("redis", "web")  # what it takes to answer a page
 
 
@@ -36,8 +36,10 @@ def service(name: str, home: Path, port: int) -> Service:
     if name == "web":
         return Service(name, _web(port), lambda: _answers_http(port))
     if name == "worker-default":
-        # Two: a large dataset is checked for a minute or more, and the clock must go on beside it.
-        return Service(name, _worker(name, "default", niceness=5, processes=2))
+        return Service(name, _worker(name, "default", niceness=5, processes=1))
+    if name == "worker-checks":
+        # Two: a large dataset is checked for a minute or more, and a small one need not wait.
+        return Service(name, _worker(name, "checks", niceness=5, processes=2))
     if name.startswith("worker-gpu"):
         # Loaded before the first job, which would else wait seconds for torch; and once for all
         # the children that take each other's place.

@@ -208,6 +208,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "training_workers:job_detail": (PUBLIC, "job"),
     "training_workers:job_panel": (PUBLIC, "job"),
     "training_workers:job_cancel": (OWNERS_OR_STEWARDS_VERB, "job"),
+    "training_workers:job_prioritise": (STEWARDS_VERB, "job"),
     "training_workers:expert_training": (PUBLIC, "expert"),
     "training_workers:release_list": (PUBLIC, ""),
     "training_workers:release_detail": (PUBLIC, "release"),

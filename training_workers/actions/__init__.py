@@ -8,6 +8,7 @@ from training_workers.actions.jobs import (
     job_claim_next,
     job_fail,
     job_finish,
+    job_prioritise,
     job_report,
 )
 from training_workers.actions.reconciling import reconcile
@@ -26,6 +27,7 @@ __all__ = [
     "job_claim_next",
     "job_fail",
     "job_finish",
+    "job_prioritise",
     "job_report",
     "reconcile",
     "release_compose",
