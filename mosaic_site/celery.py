@@ -5,6 +5,8 @@ import os
 
 from celery import Celery
 
+from mosaic_site import heartbeats  # noqa: F401  (it listens to Celery's signals)
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mosaic_site.settings.local")
 
 app = Celery("mosaic")

@@ -1,17 +1,21 @@
 """What every request passes through, beside Django's own."""
 
+import logging
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.decorators import sync_only_middleware
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from mosaic_site.errors import Refused
+from mosaic_site.errors import Refused, disk_is_full
+
+logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -93,3 +97,19 @@ class RefusedMiddleware:
         if itself or not url_has_allowed_host_and_scheme(came_from, {request.get_host()}):
             came_from = "/"
         return redirect(came_from)
+
+
+class FullDiskMiddleware:
+    """Say in plain words that there was no room for what somebody sent."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, OSError | DatabaseError) or not disk_is_full(error):
+            return None
+        logger.error("the disk is full", exc_info=error)
+        return render(request, "507.html", status=507)

@@ -48,8 +48,8 @@ class Queue:
 
     @cached_property
     def _rows(self) -> dict[int, dict[str, Any]]:
-        fields = ("id", "expert__owner", "priority", "priority_reason", "attempt", *_SORT)
-        return {row["id"]: row for row in _with_base(Job.objects.waiting()).values(*fields)}
+        fields = ("id", "expert__owner", "priority", "priority_reason", "attempt", "not_before")
+        return {row["id"]: row for row in _with_base(Job.objects.waiting()).values(*fields, *_SORT)}
 
     @cached_property
     def _running(self) -> list[dict[str, Any]]:
@@ -71,6 +71,8 @@ class Queue:
         }
 
     def _is_held(self, row: Mapping[str, Any]) -> bool:
+        if row["not_before"] is not None and row["not_before"] > timezone.now():
+            return True
         return row["priority"] != Job.Priority.FIRST and row["expert__owner"] in self._held
 
     @cached_property
@@ -91,7 +93,7 @@ class Queue:
 
     @property
     def held(self) -> list[int]:
-        """The keys of the jobs whose members have used up their week."""
+        """The keys of the jobs that nobody may take now: see their places' reasons."""
         return [key for key, row in self._rows.items() if self._is_held(row)]
 
     def place(self, job: Job) -> Place | None:
@@ -100,6 +102,8 @@ class Queue:
         if row is None:
             return None
         if self._is_held(row):
+            if row["expert__owner"] not in self._held:
+                return Place(0, f"It is tried again at {row['not_before']:%H:%M:%S} UTC.")
             minutes = settings.MOSAIC_TRAINING_MINUTES_A_WEEK
             until = f"{self._held[row['expert__owner']]:%-d %b, %H:%M} UTC"
             return Place(

@@ -25,7 +25,7 @@ from contributions.models import Base, DatasetVersion, Probe
 from contributions.models.dataset import DATASET_VERSION_LIFECYCLE
 from contributions.stored import at_hand
 from mosaic_site import live
-from mosaic_site.errors import Refused
+from mosaic_site.errors import Refused, disk_is_full
 from mosaic_site.ledger.chain import record
 
 logger = logging.getLogger(__name__)
@@ -53,8 +53,10 @@ def version_check(*, version_id: int) -> None:
     try:
         with TemporaryDirectory() as scratch:
             _check(version, Path(scratch))
-    except OSError:
+    except OSError as error:
         logger.exception("the check of version %s broke off", version_id)
+        if disk_is_full(error):
+            _wait_for_room(version_id, version.check_attempts)
     finally:
         _give_back(version_id, version.check_attempts)
 
@@ -191,8 +193,22 @@ def _compared(version: DatasetVersion, report: Report) -> tuple[Comparison, Repo
     return comparison, replace(report, counts=counts, others={})
 
 
-def _give_back(version_id: int, attempt: int) -> None:
-    """Let a check that broke off be taken up again, or say after the third time that it cannot."""
+def _wait_for_room(version_id: int, attempt: int) -> None:
+    """The worker's disk is full: that is no fault of the file, so it does not count."""
+    DatasetVersion.objects.filter(
+        pk=version_id, status=DatasetVersion.Status.CHECKING, check_attempts=attempt
+    ).update(
+        status=DatasetVersion.Status.RECEIVED,
+        received_at=timezone.now(),
+        check_attempts=attempt - 1,
+    )
+
+
+def _give_back(version_id: int, attempt: int, *, lost: bool = False) -> None:
+    """Let a check that broke off be taken up again, or say after the third time that it cannot.
+
+    `lost`: its worker fell silent, and `reconcile` found it.
+    """
     with transaction.atomic():
         version = DatasetVersion.objects.select_for_update().get(pk=version_id)
         if (version.status, version.check_attempts) != (DatasetVersion.Status.CHECKING, attempt):
@@ -200,6 +216,9 @@ def _give_back(version_id: int, attempt: int) -> None:
         if version.check_attempts < CHECK_ATTEMPTS:
             version.status = DatasetVersion.Status.RECEIVED
             version.received_at = timezone.now()
+            if lost:
+                reason = "The worker that checked it fell silent; it is checked again."
+                record(actor=None, action="dataset.requeued", subject=version, reason=reason)
         else:
             _judge(version, _broken_off(version))
         version.save()
@@ -274,7 +293,7 @@ def reconcile() -> None:
         status=DatasetVersion.Status.CHECKING, checking_since__lt=timezone.now() - CHECK_TIMEOUT
     )
     for version_id, attempt in lost.values_list("pk", "check_attempts"):
-        _give_back(version_id, attempt)
+        _give_back(version_id, attempt, lost=True)
     make_masked_copies()
     for version_id in DatasetVersion.objects.in_queue_order().values_list("pk", flat=True):
         version_check(version_id=version_id)

@@ -67,10 +67,15 @@ def make_masked_copies() -> None:
     """Make the masked versions that are waited for. Called by the periodic reconcile."""
     lost = timezone.now() - MASKING_TIMEOUT
     free = MaskedCopy.objects.filter(Q(taken_at=None) | Q(taken_at__lt=lost), result=None)
-    for pk in free.filter(problem="").order_by("asked_at").values_list("pk", flat=True):
+    asked = free.filter(problem="").order_by("asked_at")
+    for pk, taken_before in asked.values_list("pk", "taken_at"):
         # Whoever changes the row has it.
         if free.filter(pk=pk, problem="").update(taken_at=timezone.now()):
-            _make(MaskedCopy.objects.select_related("source__dataset__owner").get(pk=pk))
+            copy = MaskedCopy.objects.select_related("source__dataset__owner").get(pk=pk)
+            if taken_before:
+                reason = "The worker that masked its personal data fell silent; it is done again."
+                record(actor=None, action="dataset.requeued", subject=copy.source, reason=reason)
+            _make(copy)
 
 
 def _make(copy: MaskedCopy) -> None:

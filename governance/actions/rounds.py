@@ -23,6 +23,7 @@ from governance.models.round import ROUND_LIFECYCLE
 from mosaic_site import live
 from mosaic_site.display.words import mib
 from mosaic_site.errors import Refused
+from mosaic_site.lateness import late
 from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
 
@@ -195,11 +196,11 @@ def _step(round_: Round) -> bool:
     now = timezone.now()
     match round_.status:
         case Round.Status.SCHEDULED if now >= round_.discussion_at:
-            _move(round_, Round.Status.DISCUSSION, "round.discussed")
+            _move(round_, Round.Status.DISCUSSION, "round.discussed", round_.discussion_at)
         case Round.Status.DISCUSSION if now >= round_.freezes_at:
             _freeze(round_)
         case Round.Status.FROZEN if now >= round_.opens_at:
-            _move(round_, Round.Status.OPEN, "round.opened")
+            _move(round_, Round.Status.OPEN, "round.opened", round_.opens_at)
             tell_electors(
                 round_=round_, kind="round.open", text=f"Voting is open: “{round_}”. You can vote."
             )
@@ -229,11 +230,11 @@ def _should_remind(round_: Round, now: datetime) -> bool:
     return round_.reminded_at is None and round_.opens_at < reminder <= now
 
 
-def _move(round_: Round, target: Round.Status, action: str) -> None:
+def _move(round_: Round, target: Round.Status, action: str, due: datetime) -> None:
     ROUND_LIFECYCLE.require(round_.status, target)
     round_.status = target
     round_.save(update_fields=["status"])
-    record(actor=None, action=action, subject=round_)
+    record(actor=None, action=action, subject=round_, reason=late(due))
     live.announce(f"round.{round_.pk}")
     live.announce("rounds")
 
@@ -311,6 +312,7 @@ def _freeze(round_: Round) -> None:
         actor=None,
         action="round.frozen",
         subject=round_,
+        reason=late(round_.freezes_at),
         data={
             "setup": entry.hash,
             "candidates": len(candidates),

@@ -1,5 +1,5 @@
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,17 @@ class RoundQuerySet(models.QuerySet["Round"]):
     def under_way(self) -> "RoundQuerySet":
         """What the clock moves on, the earliest first."""
         return self.filter(status__in=Round.UNDER_WAY).order_by("opens_at", "id")
+
+    def overdue(self, moment: datetime) -> "RoundQuerySet":
+        """What should have been moved on before `moment`. One that cannot open is not: another is
+        open still."""
+        S = Round.Status
+        late = models.Q(status__in=[S.OPEN, S.CLOSED, S.TALLIED], closes_at__lt=moment)
+        late |= models.Q(status=S.SCHEDULED, discussion_at__lt=moment)
+        late |= models.Q(status=S.DISCUSSION, freezes_at__lt=moment)
+        if not self.filter(status=S.OPEN).exists():
+            late |= models.Q(status=S.FROZEN, opens_at__lt=moment)
+        return self.filter(late)
 
     def to_come(self) -> "RoundQuerySet":
         """Planned, discussed or frozen; nobody votes in them yet."""

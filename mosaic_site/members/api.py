@@ -1,5 +1,6 @@
 """Endpoints that pages and programs share: JSON out, a session or an API token in."""
 
+import logging
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Concatenate, ParamSpec
@@ -7,9 +8,11 @@ from typing import Concatenate, ParamSpec
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from mosaic_site.errors import Refused
+from mosaic_site.errors import Refused, disk_is_full
 from mosaic_site.members.models import Scope
 from mosaic_site.members.tokens import token_recognise
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -35,6 +38,15 @@ def api(scope: Scope) -> Callable[[View[P]], View[P]]:
                 return problem(409, refused.problem, refused.remedy)
             except Http404:
                 return problem(404, "There is no such thing, or it is not yours.")
+            except OSError as error:
+                if not disk_is_full(error):
+                    raise
+                logger.exception("the disk is full")
+                return problem(
+                    507,
+                    "The site's disk is full, so this was not kept. What came before is safe.",
+                    "Send it again in a while: those who run this site see that it is full.",
+                )
 
         by_session = csrf_protect(answer)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import environ
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
 
@@ -48,6 +49,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "mosaic_site.middleware.steward_needs_mfa",
     "mosaic_site.middleware.RefusedMiddleware",
+    "mosaic_site.middleware.FullDiskMiddleware",
 ]
 
 ROOT_URLCONF = "mosaic_site.urls"
@@ -164,6 +166,7 @@ CELERY_TASK_ROUTES = {
     "contributions.tasks.check": {"queue": "checks"},
 }
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
+CELERY_BEAT_SCHEDULER = "mosaic_site.heartbeats.Scheduler"
 
 MOSAIC_COMMUNITY = env.str("MOSAIC_COMMUNITY", "Mosaic")
 MOSAIC_DEMO = env.bool("MOSAIC_DEMO", False)
@@ -180,11 +183,16 @@ MOSAIC_FILE_LIMIT_BYTES = env.int("MOSAIC_FILE_LIMIT_MIB", 2048) * 2**20
 MOSAIC_QUOTA_BYTES = env.int("MOSAIC_QUOTA_MIB", 10240) * 2**20
 MOSAIC_OPEN_UPLOADS = env.int("MOSAIC_OPEN_UPLOADS", 5)
 MOSAIC_UPLOAD_EXPIRY_DAYS = env.int("MOSAIC_UPLOAD_EXPIRY_DAYS", 7)
+# What is trained beside each release to compare it with, at the compute of all its experts each. A
+# control that is left out here is said to be left out in the report.
+MOSAIC_CONTROLS = env.list("MOSAIC_CONTROLS", default=["monolith", "sequential", "monolith_wide"])
+if _unknown := set(MOSAIC_CONTROLS) - {"monolith", "sequential", "monolith_wide"}:
+    raise ImproperlyConfigured(f"MOSAIC_CONTROLS has no {', '.join(sorted(_unknown))}.")
 # A sentence encoder that routers may see questions through, a folder or Hub id; empty for none.
 MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
 # A job whose worker has said nothing for this long is taken up by another.
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
-# After so many beginnings without an end a job is given up.
+# When so many workers fell silent with a job, it is given up.
 MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
 # Minutes of the workers that a member's finished jobs may take in seven days; 0: no limit.
 MOSAIC_TRAINING_MINUTES_A_WEEK = env.int("MOSAIC_TRAINING_MINUTES_A_WEEK", 0)

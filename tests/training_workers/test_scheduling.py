@@ -1,4 +1,4 @@
-"""The queue as people meet it: places, reasons, times, stewards who change it, and a used-up week."""
+"""The queue as people meet it: places, reasons, times, stewards who change it, a used-up week."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -8,8 +8,10 @@ from training_workers.actions.jobs import (
     job_claim_next,
     job_fail,
     job_finish,
+    job_hand_back,
     job_prioritise,
     job_report,
+    job_wait_for_room,
 )
 from training_workers.actions.reconciling import reconcile
 from training_workers.actions.releases import (
@@ -27,8 +29,10 @@ __all__ = [
     "job_claim_next",
     "job_fail",
     "job_finish",
+    "job_hand_back",
     "job_prioritise",
     "job_report",
+    "job_wait_for_room",
     "reconcile",
     "release_compose",
     "release_fail",

@@ -1,6 +1,7 @@
 """A job's way through the queue: claimed, reported on, finished, cancelled, taken up again."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +17,9 @@ from training_workers.actions.releases import release_fail
 from training_workers.models import Job, JobEvent
 from training_workers.models.job import JOB_LIFECYCLE, MEASURED
 from training_workers.scheduling import Queue
+
+ROOM_AGAIN_AFTER = timedelta(minutes=2)
+"""When a job that found its worker's disk full is tried again."""
 
 
 def _locked(job_id: int) -> Job:
@@ -55,7 +59,7 @@ def job_claim_next(*, worker: str) -> Job | None:
                 continue  # another worker was quicker
             job.attempt += 1
             job.progress = {}  # of the attempt before
-            job.worker, job.heartbeat_at = worker, timezone.now()
+            job.worker, job.heartbeat_at, job.not_before = worker, timezone.now(), None
             job.begun_at = timezone.now()
             job.started_at = job.started_at or job.begun_at
             _move(job, Job.Status.RUNNING)
@@ -194,18 +198,53 @@ def _cancelled(row: Job) -> None:
         expert_cancel(actor=row.cancelled_by, expert=row.expert, reason=row.cancel_reason)
 
 
+def job_hand_back(*, job: Job) -> None:
+    """The worker was told to stop, as for an upgrade: the job goes back into the queue.
+
+    It counts as nobody's failure, however often it happens.
+    """
+    _give_back(job, f"The worker {job.worker} was stopped; the job goes on from its checkpoint.")
+
+
+def job_wait_for_room(*, job: Job) -> None:
+    """The worker's disk is full: the job goes back into the queue, for in a while."""
+    _give_back(
+        job,
+        f"The disk of the worker {job.worker} is full. The job is tried again every "
+        f"{ROOM_AGAIN_AFTER.total_seconds() / 60:.0f} minutes and goes on from its checkpoint "
+        "once there is room.",
+        wait=ROOM_AGAIN_AFTER,
+    )
+
+
+def _give_back(job: Job, reason: str, wait: timedelta = timedelta(0)) -> None:
+    with transaction.atomic():
+        row = _locked(job.pk)
+        if row.attempt != job.attempt or row.status != Job.Status.RUNNING:
+            return
+        if row.cancel_requested:
+            _cancelled(row)
+            return
+        row.not_before = timezone.now() + wait if wait else None
+        _move(row, Job.Status.QUEUED, reason=reason)
+        live.nudge("training_workers")
+
+
 def job_take_up_again(*, job_id: int, attempts: int) -> None:
-    """A worker fell silent: queue its job anew, or give it up after `attempts` beginnings."""
+    """A worker fell silent: queue its job anew, or give it up after `attempts` silences."""
     with transaction.atomic():
         row = _locked(job_id)
         if not Job.objects.silent().filter(pk=row.pk).exists():
             return
         if row.cancel_requested:
             _cancelled(row)
-        elif row.attempt >= attempts:
+            return
+        row.lost += 1
+        row.save(update_fields=["lost"])
+        if row.lost >= attempts:
             job_fail(
                 job=row,
-                reason=f"The worker stopped without a word {row.attempt} times, most likely for "
+                reason=f"The worker stopped without a word {row.lost} times, most likely for "
                 "want of memory. An operator finds more in its log.",
             )
         else:

@@ -66,7 +66,10 @@ class Checkpoint:
         self.losses.append((step, loss))
 
     def save(self, parameters: Mapping[str, Tensor], optimizer: torch.optim.AdamW) -> None:
-        """Write the state; a kill at any moment leaves the old file or the new one."""
+        """Write the state; a kill at any moment leaves the old file or the new one.
+
+        Raises OSError or SafetensorError where there is no room; the old file stays.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {}
         for name, parameter in parameters.items():
@@ -80,8 +83,13 @@ class Checkpoint:
             "seconds": self.seconds,
             "losses": self.losses,
         }
-        save_file(tensors, self.folder / f"{FILE}.tmp", metadata={"state": json.dumps(state)})
-        os.replace(self.folder / f"{FILE}.tmp", self.folder / FILE)
+        arriving = self.folder / f"{FILE}.tmp"
+        try:
+            save_file(tensors, arriving, metadata={"state": json.dumps(state)})
+        except (OSError, SafetensorError):
+            arriving.unlink(missing_ok=True)
+            raise
+        os.replace(arriving, self.folder / FILE)
 
     def discard(self) -> None:
         """Remove the state once the run is complete."""

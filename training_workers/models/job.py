@@ -73,8 +73,11 @@ class Job(models.Model):
         choices=Priority, default=Priority.NORMAL, db_default=Priority.NORMAL
     )
     priority_reason = models.TextField(blank=True, default="", db_default="")
-    # How often a worker has begun it. Every beginner but the last has died.
+    # How often a worker has begun it; and how many of them fell silent, for which alone it is given
+    # up: a worker that was stopped in order, or found the disk full, gave it back.
     attempt = models.PositiveSmallIntegerField(default=0)
+    lost = models.PositiveSmallIntegerField(default=0, db_default=0)
+    not_before = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=120, blank=True)
     cancel_requested = models.BooleanField(default=False)
     cancel_reason = models.TextField(blank=True)

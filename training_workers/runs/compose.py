@@ -1,8 +1,9 @@
 """Composing a release: choose a strategy, train the controls, report on sealed probes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from training_workers.runs.preparing import base_in_memory, examples_of, work_fo
 from training_workers.runs.train import keep_adapter, report
 
 NO_DATA = "All experts were trained elsewhere, and their data stayed there."
+NOT_WANTED = "This site does not train it (MOSAIC_CONTROLS)."
 CONTROLS = {
     "monolith": "training the monolith",
     "sequential": "training the sequential monolith",
@@ -176,7 +178,7 @@ def _contribution(expert: Expert) -> Contribution:
 def _train_controls(
     job: Job, base: bases.Base, contributions: Sequence[Contribution], heartbeat: Heartbeat
 ) -> dict[str, Trained]:
-    """The controls, kept among the adapters; an attempt that was broken off goes on."""
+    """The controls that this site wants, kept among the adapters; what was broken off goes on."""
     if not contributions:
         return {}
     trainer = Trainer(
@@ -185,11 +187,13 @@ def _train_controls(
         watch=lambda name, progress: report(heartbeat, CONTROLS[name.split("-")[0]], progress),
         should_stop=heartbeat.should_stop,
     )
-    trained = {
-        "monolith": trainer.pooled(contributions),
-        "sequential": trainer.sequential(contributions),
-        "monolith_wide": trainer.pooled(contributions, wide=True),
+    how: dict[str, Callable[[Sequence[Contribution]], Trained]] = {
+        "monolith": trainer.pooled,
+        "sequential": trainer.sequential,
+        "monolith_wide": partial(trainer.pooled, wide=True),
     }
+    wanted = [name for name in CONTROLS if name in settings.MOSAIC_CONTROLS]
+    trained = {name: how[name](contributions) for name in wanted}
     for name, one in trained.items():
         keep_adapter(trainer.folder(name), one.sha256)
     return trained
@@ -234,7 +238,9 @@ def _report(
         },
         base_in_memory(general) if general else None,
         ({} if general else {"general": why})
-        | ({} if parts.controls else dict.fromkeys(CONTROLS, NO_DATA)),
+        | dict.fromkeys(
+            CONTROLS.keys() - parts.controls.keys(), NOT_WANTED if parts.contributions else NO_DATA
+        ),
     )
     content = measure(subject, rivals, shown=select, on_phase=heartbeat.report)
     tokens = {name: trained.tokens for name, trained in parts.controls.items()}

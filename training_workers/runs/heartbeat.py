@@ -1,10 +1,11 @@
 """Staying in touch while a job runs: a sign of life, news for the page, and the question whether
 to go on."""
 
+import signal
 import time
 from collections.abc import Callable
-from threading import Event, Thread
-from types import TracebackType
+from threading import Event, Thread, current_thread, main_thread
+from types import FrameType, TracebackType
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
@@ -29,8 +30,13 @@ class Heartbeat:
         self._ended, self._stop = Event(), Event()
         self._thread = Thread(target=self._beat, daemon=True)
         self._reported_at, self._phase = 0.0, ""
+        self._before: Any = None
+        # Whether this worker was told to end, as for an upgrade: its job is for another one.
+        self.leaving = False
 
     def __enter__(self) -> "Heartbeat":
+        if current_thread() is main_thread():  # the only one that may listen to signals
+            self._before = signal.signal(signal.SIGTERM, self._leave)
         self._thread.start()
         return self
 
@@ -40,8 +46,14 @@ class Heartbeat:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
         self._ended.set()
         self._thread.join()
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        self.leaving = True
+        self._stop.set()
 
     def _beat(self) -> None:
         try:
@@ -56,7 +68,7 @@ class Heartbeat:
             connection.close()
 
     def should_stop(self) -> bool:
-        """Whether the job was cancelled or given to another worker."""
+        """Whether the job was cancelled or given to another worker, or this one is to end."""
         return self._stop.is_set()
 
     def report(self, phase: str, **data: Any) -> None:

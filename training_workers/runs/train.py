@@ -98,11 +98,11 @@ def keep_adapter(made: Path, sha256: str) -> str:
     target = Path(settings.MEDIA_ROOT) / folder
     if not target.exists():
         arriving = target.with_name(f"{sha256}.{uuid.uuid4().hex}")
-        shutil.copytree(made, arriving)
         try:
+            shutil.copytree(made, arriving)
             arriving.rename(target)
         except OSError:
-            shutil.rmtree(arriving)
+            shutil.rmtree(arriving, ignore_errors=True)
             if not target.exists():
                 raise
     return folder

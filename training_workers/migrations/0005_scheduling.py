@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('contributions', '0010_uploads'),
-        ('training_workers', '0003_leaving'),
+        ('training_workers', '0004_breaks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
