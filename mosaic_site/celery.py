@@ -6,6 +6,7 @@ import os
 from celery import Celery
 
 from mosaic_site import heartbeats  # noqa: F401  (it listens to Celery's signals)
+from mosaic_site.monitoring import tasks  # noqa: F401  (it too)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mosaic_site.settings.local")
 

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import environ
-import structlog
 from django.core.exceptions import ImproperlyConfigured
+
+from mosaic_site.monitoring.logs import configuration
 
 env = environ.Env()
 
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
 
 # https://docs.djangoproject.com/en/5.2/topics/http/middleware/#middleware-ordering
 MIDDLEWARE = [
+    "mosaic_site.monitoring.requests.observe",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "mosaic_site.middleware.content_security_policy",
@@ -198,6 +200,8 @@ MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
 MOSAIC_TRAINING_MINUTES_A_WEEK = env.int("MOSAIC_TRAINING_MINUTES_A_WEEK", 0)
 # How many experts of a member may wait for a steward or a worker at a time.
 MOSAIC_WAITING_EXPERTS = env.int("MOSAIC_WAITING_EXPERTS", 100)
+# What Prometheus brings to /metrics; empty: nobody is shown them.
+MOSAIC_METRICS_TOKEN = env.str("MOSAIC_METRICS_TOKEN", "")
 # Days after which the files of what was withdrawn are erased: until then a steward can appeal.
 MOSAIC_ERASE_AFTER_DAYS = env.int("MOSAIC_ERASE_AFTER_DAYS", 14)
 # Members who must stand behind a question before it is voted on.
@@ -207,23 +211,4 @@ MOSAIC_COMMENTS_AN_HOUR = env.int("MOSAIC_COMMENTS_AN_HOUR", 20)
 MOSAIC_PROPOSALS_AN_HOUR = env.int("MOSAIC_PROPOSALS_AN_HOUR", 10)  # changes count too
 MOSAIC_REPORTS_AN_HOUR = env.int("MOSAIC_REPORTS_AN_HOUR", 10)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "structlog.stdlib.ProcessorFormatter",
-            # Plain: no local variables in a log, where a sealed probe could be among them.
-            "processor": structlog.dev.ConsoleRenderer(
-                colors=False, exception_formatter=structlog.dev.plain_traceback
-            ),
-            "foreign_pre_chain": [
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.processors.TimeStamper(fmt="iso"),
-            ],
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-}
+LOGGING = configuration(machine_readable=False)

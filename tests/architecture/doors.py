@@ -23,6 +23,7 @@ class Answer(Enum):
     NOT_ALLOWED = "not with this method"
     UNKNOWN = "a program hears that nobody is signed in"
     INCOMPLETE = "a program hears what is missing"
+    UNREADY = "a program hears that something that is needed is away"
 
 
 Answers = tuple[Answer, Answer, Answer, Answer]
@@ -52,6 +53,10 @@ def _verb(*answers: Answer) -> Door:
 
 
 PUBLIC = _page(_PAGE, _PAGE, _PAGE, _PAGE)
+# For programs that bring a token of the operator's; there is none in these tests.
+NOBODYS = Door(get=(_MISSING,) * 4, post=(Answer.NOT_ALLOWED,) * 4)
+# Redis, in these tests.
+UNREADY = _page(*[Answer.UNREADY] * 4)
 PRIVATE = _page(_MISSING, _MISSING, _PAGE, _PAGE)
 MEMBERS = _page(_LOGIN, _PAGE, _PAGE, _PAGE)
 # A link made for the owner: it opens nothing for anybody else.
@@ -107,6 +112,8 @@ OWNERS_WAY_ON_VERB = _verb(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
 DOORS: dict[str, tuple[Door, str]] = {
     "home": (PUBLIC, ""),
     "healthz": (PUBLIC, ""),
+    "readyz": (UNREADY, ""),
+    "metrics": (NOBODYS, ""),
     "ledger:list": (PUBLIC, ""),
     "notices:inbox": (MEMBERS, ""),
     "notices:read_all": (MEMBERS_WAY_ON, ""),

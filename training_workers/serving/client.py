@@ -11,6 +11,7 @@ from django.conf import settings
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
+from mosaic_site.monitoring.measures import ANSWERS, FIRST_WORD
 from training_workers.serving.wire import (
     ALIVE,
     ANSWER_SECONDS,
@@ -47,13 +48,20 @@ async def ask(
         "only": list(only),
         "asked_at": time.time(),
     }
+    began, answered = time.monotonic(), False
     try:
         async with _connect() as connection:
             if not await connection.exists(ALIVE):
                 raise NotServed("The model is not being served right now. Try again in a minute.")
             if await connection.llen(QUESTIONS) >= MOST_WAITING:
+                ANSWERS.observe(time.monotonic() - began, "busy")
                 raise NotServed("The model is busy with many questions. Try again in a minute.")
             async for event in _read(connection, question_id, json.dumps(question)):
+                if event["kind"] == "token" and not answered:
+                    answered = True
+                    FIRST_WORD.observe(time.monotonic() - began)
+                if event["kind"] in {"done", "error"}:
+                    ANSWERS.observe(time.monotonic() - began, event["kind"])
                 yield event
     except (RedisError, OSError) as error:
         raise NotServed("The line to the model broke. Ask again in a minute.") from error
