@@ -48,7 +48,15 @@ class Queue:
 
     @cached_property
     def _rows(self) -> dict[int, dict[str, Any]]:
-        fields = ("id", "expert__owner", "priority", "priority_reason", "attempt", "not_before")
+        fields = (
+            "id",
+            "expert__owner",
+            "priority",
+            "priority_reason",
+            "attempt",
+            "not_before",
+            "created_at",
+        )
         return {row["id"]: row for row in _with_base(Job.objects.waiting()).values(*fields, *_SORT)}
 
     @cached_property
@@ -95,6 +103,11 @@ class Queue:
     def held(self) -> list[int]:
         """The keys of the jobs that nobody may take now: see their places' reasons."""
         return [key for key, row in self._rows.items() if self._is_held(row)]
+
+    @property
+    def oldest(self) -> datetime | None:
+        """Since when that waits which has waited longest of what may be taken."""
+        return min((self._rows[key]["created_at"] for key in self.ready), default=None)
 
     def place(self, job: Job) -> Place | None:
         """Where `job` stands; None where it does not wait."""

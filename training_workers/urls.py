@@ -1,6 +1,6 @@
 from django.urls import path
 
-from training_workers.views import desk, jobs, releases, talk
+from training_workers.views import desk, jobs, operations, releases, talk
 
 app_name = "training_workers"
 urlpatterns = [
@@ -15,4 +15,5 @@ urlpatterns = [
     path("releases/<int:number>/roll-back/", releases.release_roll_back, name="release_roll_back"),
     path("talk/", talk.talk, name="talk"),
     path("desk/", desk.desk, name="desk"),
+    path("operations/", operations.operations, name="operations"),
 ]

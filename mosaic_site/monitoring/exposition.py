@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import redis
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, Min, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
@@ -74,22 +74,23 @@ def _total(name: str, help_: str, value: float) -> Metric:
 
 def _of_rows() -> Iterator[Metric]:
     queue, now = Queue(), timezone.now()
-    waiting = dict(Job.objects.waiting().values_list("id", "created_at"))
-    ready = [waiting[key] for key in queue.ready if key in waiting]
-    checks = list(DatasetVersion.objects.in_queue_order().values_list("received_at", flat=True))
-    by_queue = {"gpu": ready, "checks": [at for at in checks if at is not None]}
+    checks = DatasetVersion.objects.in_queue_order().aggregate(
+        number=Count("pk"), oldest=Min("received_at")
+    )
+    depths = {"gpu": len(queue.ready), "checks": checks["number"]}
+    oldest = {"gpu": queue.oldest, "checks": checks["oldest"]}
     yield _gauge(
         "mosaic_queue_depth",
         "What waits for a worker, by the rows: jobs (gpu) and uploads (checks).",
-        [((name,), float(len(since))) for name, since in by_queue.items()],
+        [((name,), float(depth)) for name, depth in depths.items()],
         "queue",
     )
     yield _gauge(
         "mosaic_queue_oldest_seconds",
         "How long the oldest of these has waited; 0 where none waits.",
         [
-            ((name,), max(((now - at).total_seconds() for at in since), default=0.0))
-            for name, since in by_queue.items()
+            ((name,), (now - since).total_seconds() if since else 0.0)
+            for name, since in oldest.items()
         ],
         "queue",
     )

@@ -6,6 +6,7 @@ Only listens to Celery's signals. https://docs.celeryq.dev/en/stable/userguide/s
 import json
 import logging.config
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
@@ -74,6 +75,10 @@ def _failed(task_id: str, exception: BaseException, sender: Any, **_: Any) -> No
 
 
 def failures() -> list[dict[str, Any]]:
-    """The newest failures of tasks, the newest first. Raises RedisError or OSError."""
+    """The newest failures of tasks, the newest first: `task`, `id`, `exception`, `when`.
+
+    Raises RedisError or OSError.
+    """
     with connect() as connection:
-        return [json.loads(text) for text in connection.lrange(FAILURES, 0, -1)]
+        found = [json.loads(text) for text in connection.lrange(FAILURES, 0, -1)]
+    return [one | {"when": datetime.fromtimestamp(one["at"], UTC)} for one in found]

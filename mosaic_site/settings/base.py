@@ -157,6 +157,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": TICK,
     },
+    "examining": {
+        "task": "mosaic_site.tasks.examine",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "erasing": {
         "task": "training_workers.tasks.erase",
         "schedule": 3600.0,
@@ -166,6 +171,8 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_TASK_ROUTES = {
     "training_workers.tasks.work": {"queue": "gpu"},
     "contributions.tasks.check": {"queue": "checks"},
+    # It waits for a mail server for seconds, and the clock must not.
+    "mosaic_site.tasks.examine": {"queue": "checks"},
 }
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 CELERY_BEAT_SCHEDULER = "mosaic_site.heartbeats.Scheduler"

@@ -223,6 +223,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "training_workers:release_roll_back": (STEWARDS_VERB, "retired_release"),
     "training_workers:talk": (PUBLIC, ""),
     "training_workers:desk": (STEWARDS, ""),
+    "training_workers:operations": (STEWARDS, ""),
 }
 
 # Who may connect, and the thing in the address. What is said over them is tested with them.

@@ -79,6 +79,14 @@ class Heartbeat:
             self._reported_at, self._phase = now, phase
             job_report(job=self.job, kind="progress", data={"phase": phase, **data})
 
+    def less_memory(self, rows: int) -> None:
+        """Tell the page that fewer rows are read at a time from here on."""
+        reason = (
+            f"From here on {rows} row{'s are' if rows > 1 else ' is'} read at a time, and their "
+            "gradients added up: a step sees the same tokens as before."
+        )
+        job_report(job=self.job, kind="out of memory", data={"reason": reason, "rows": rows})
+
     def counting(self, phase: str) -> Callable[[int, int], None]:
         """A callback (done, of) that reports under one phase."""
         return lambda done, of: self.report(phase, step=done, steps=of)
