@@ -24,7 +24,7 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'; form-action 'self'"
 )
 # Where a steward without a second factor may still go: to set one up, or to leave.
-WITHOUT_MFA = ("/account/", "/static/", "/healthz")
+WITHOUT_MFA = ("/account/", "/static/", "/healthz", "/readyz", "/metrics")
 
 
 @sync_only_middleware

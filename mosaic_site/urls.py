@@ -4,10 +4,13 @@ from django.urls import include, path
 
 from mosaic_site import export, home
 from mosaic_site.members.views import JoinView
+from mosaic_site.monitoring import views as monitoring
 
 urlpatterns = [
     path("", home.home, name="home"),
-    path("healthz", home.healthz, name="healthz"),
+    path("healthz", monitoring.healthz, name="healthz"),
+    path("readyz", monitoring.readyz, name="readyz"),
+    path("metrics", monitoring.metrics, name="metrics"),
     path("account/signup/", JoinView.as_view(), name="account_signup"),
     path("me/export/", export.my_export, name="my_export"),
     path("account/", include("allauth.urls")),

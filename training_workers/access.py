@@ -25,6 +25,11 @@ def may_cancel(person: Person, job: Job) -> bool:
     return person.is_steward or job.expert.owner_id == person.pk
 
 
+def may_prioritise(person: Person, job: Job) -> bool:
+    """The stewards, as long as it waits."""
+    return isinstance(person, User) and person.is_steward and job.status == Job.Status.QUEUED
+
+
 def job_controlled_by(person: User, pk: int) -> Job:
     """To cancel: the expert's owner's and the stewards' right."""
     job = job_for_anyone(pk)

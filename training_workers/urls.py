@@ -1,12 +1,13 @@
 from django.urls import path
 
-from training_workers.views import desk, jobs, releases, talk
+from training_workers.views import desk, jobs, operations, releases, talk
 
 app_name = "training_workers"
 urlpatterns = [
     path("jobs/<int:pk>/", jobs.job_detail, name="job_detail"),
     path("jobs/<int:pk>/panel/", jobs.job_panel, name="job_panel"),
     path("jobs/<int:pk>/cancel/", jobs.job_cancel, name="job_cancel"),
+    path("jobs/<int:pk>/prioritise/", jobs.job_prioritise, name="job_prioritise"),
     path("experts/<int:pk>/training/", jobs.expert_training, name="expert_training"),
     path("releases/", releases.release_list, name="release_list"),
     path("releases/<int:number>/", releases.release_detail, name="release_detail"),
@@ -14,4 +15,5 @@ urlpatterns = [
     path("releases/<int:number>/roll-back/", releases.release_roll_back, name="release_roll_back"),
     path("talk/", talk.talk, name="talk"),
     path("desk/", desk.desk, name="desk"),
+    path("operations/", operations.operations, name="operations"),
 ]

@@ -300,7 +300,7 @@ def _receive_again(version: DatasetVersion) -> None:
     version.status, version.report_data = DatasetVersion.Status.RECEIVED, {}
     version.check_attempts, version.received_at = 0, timezone.now()
     version.save()
-    live.nudge("contributions")
+    live.nudge("contributions", "check")
 
 
 def reconcile() -> None:

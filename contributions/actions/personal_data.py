@@ -62,7 +62,7 @@ def version_mask(*, version: DatasetVersion) -> MaskedCopy:
         copy.problem, copy.taken_at, copy.asked_at = "", None, timezone.now()
         copy.save()
         record(actor=version.dataset.owner, action="dataset.mask_asked", subject=version)
-        live.nudge("contributions")
+        live.nudge("contributions", "check")
     return copy
 
 

@@ -232,7 +232,7 @@ def _end(upload: Upload, status: str) -> None:
     UPLOAD_LIFECYCLE.require(upload.status, status)
     upload.status = status
     upload.save(update_fields=["status", "version"])
-    live.nudge("contributions")
+    live.nudge("contributions", "check")
 
 
 def _delete_folder(folder: str) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import environ
-import structlog
 from django.core.exceptions import ImproperlyConfigured
+
+from mosaic_site.monitoring.logs import configuration
 
 env = environ.Env()
 
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
 
 # https://docs.djangoproject.com/en/5.2/topics/http/middleware/#middleware-ordering
 MIDDLEWARE = [
+    "mosaic_site.monitoring.requests.observe",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "mosaic_site.middleware.content_security_policy",
@@ -138,6 +140,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": TICK,
     },
+    "checks": {"task": "contributions.tasks.check", "schedule": 10.0, "options": TICK},
     "governance": {"task": "governance.tasks.reconcile", "schedule": 2.0, "options": TICK},
     "explanations": {
         "task": "governance.tasks.explain",
@@ -154,13 +157,23 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": TICK,
     },
+    "examining": {
+        "task": "mosaic_site.tasks.examine",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "erasing": {
         "task": "training_workers.tasks.erase",
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
 }
-CELERY_TASK_ROUTES = {"training_workers.tasks.work": {"queue": "gpu"}}
+CELERY_TASK_ROUTES = {
+    "training_workers.tasks.work": {"queue": "gpu"},
+    "contributions.tasks.check": {"queue": "checks"},
+    # It waits for a mail server for seconds, and the clock must not.
+    "mosaic_site.tasks.examine": {"queue": "checks"},
+}
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 CELERY_BEAT_SCHEDULER = "mosaic_site.heartbeats.Scheduler"
 
@@ -192,6 +205,12 @@ MOSAIC_CLOCK = env.str("MOSAIC_CLOCK", "machine")
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
 # When so many workers fell silent with a job, it is given up.
 MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
+# Minutes of the workers that a member's finished jobs may take in seven days; 0: no limit.
+MOSAIC_TRAINING_MINUTES_A_WEEK = env.int("MOSAIC_TRAINING_MINUTES_A_WEEK", 0)
+# How many experts of a member may wait for a steward or a worker at a time.
+MOSAIC_WAITING_EXPERTS = env.int("MOSAIC_WAITING_EXPERTS", 100)
+# What Prometheus brings to /metrics; empty: nobody is shown them.
+MOSAIC_METRICS_TOKEN = env.str("MOSAIC_METRICS_TOKEN", "")
 # Days after which the files of what was withdrawn are erased: until then a steward can appeal.
 MOSAIC_ERASE_AFTER_DAYS = env.int("MOSAIC_ERASE_AFTER_DAYS", 14)
 # Members who must stand behind a question before it is voted on.
@@ -201,23 +220,4 @@ MOSAIC_COMMENTS_AN_HOUR = env.int("MOSAIC_COMMENTS_AN_HOUR", 20)
 MOSAIC_PROPOSALS_AN_HOUR = env.int("MOSAIC_PROPOSALS_AN_HOUR", 10)  # changes count too
 MOSAIC_REPORTS_AN_HOUR = env.int("MOSAIC_REPORTS_AN_HOUR", 10)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "structlog.stdlib.ProcessorFormatter",
-            # Plain: no local variables in a log, where a sealed probe could be among them.
-            "processor": structlog.dev.ConsoleRenderer(
-                colors=False, exception_formatter=structlog.dev.plain_traceback
-            ),
-            "foreign_pre_chain": [
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.processors.TimeStamper(fmt="iso"),
-            ],
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-}
+LOGGING = configuration(machine_readable=False)

@@ -1,5 +1,6 @@
 """For real: every address and secret comes from the environment and none has a default."""
 
+from mosaic_site.monitoring.logs import configuration
 from mosaic_site.settings.base import *  # noqa: F403
 from mosaic_site.settings.base import REPOSITORY, STORAGES, env
 
@@ -24,6 +25,7 @@ STORAGES = STORAGES | {
 }
 MOSAIC_CLOCK = env.str("MOSAIC_CLOCK", "database")
 MOSAIC_URL = env.str("MOSAIC_URL")
+LOGGING = configuration(machine_readable=True)
 EMAIL_CONFIG = env.email("EMAIL_URL", default="smtp://localhost:25")
 vars().update(EMAIL_CONFIG)
 

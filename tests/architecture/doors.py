@@ -23,6 +23,7 @@ class Answer(Enum):
     NOT_ALLOWED = "not with this method"
     UNKNOWN = "a program hears that nobody is signed in"
     INCOMPLETE = "a program hears what is missing"
+    UNREADY = "a program hears that something that is needed is away"
 
 
 Answers = tuple[Answer, Answer, Answer, Answer]
@@ -52,6 +53,10 @@ def _verb(*answers: Answer) -> Door:
 
 
 PUBLIC = _page(_PAGE, _PAGE, _PAGE, _PAGE)
+# For programs that bring a token of the operator's; there is none in these tests.
+NOBODYS = Door(get=(_MISSING,) * 4, post=(Answer.NOT_ALLOWED,) * 4)
+# Redis, in these tests.
+UNREADY = _page(*[Answer.UNREADY] * 4)
 PRIVATE = _page(_MISSING, _MISSING, _PAGE, _PAGE)
 MEMBERS = _page(_LOGIN, _PAGE, _PAGE, _PAGE)
 # A link made for the owner: it opens nothing for anybody else.
@@ -107,6 +112,8 @@ OWNERS_WAY_ON_VERB = _verb(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
 DOORS: dict[str, tuple[Door, str]] = {
     "home": (PUBLIC, ""),
     "healthz": (PUBLIC, ""),
+    "readyz": (UNREADY, ""),
+    "metrics": (NOBODYS, ""),
     "ledger:list": (PUBLIC, ""),
     "help:index": (PUBLIC, ""),
     "help:page": (PUBLIC, "help"),
@@ -210,6 +217,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "training_workers:job_detail": (PUBLIC, "job"),
     "training_workers:job_panel": (PUBLIC, "job"),
     "training_workers:job_cancel": (OWNERS_OR_STEWARDS_VERB, "job"),
+    "training_workers:job_prioritise": (STEWARDS_VERB, "job"),
     "training_workers:expert_training": (PUBLIC, "expert"),
     "training_workers:release_list": (PUBLIC, ""),
     "training_workers:release_detail": (PUBLIC, "release"),
@@ -217,6 +225,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "training_workers:release_roll_back": (STEWARDS_VERB, "retired_release"),
     "training_workers:talk": (PUBLIC, ""),
     "training_workers:desk": (STEWARDS, ""),
+    "training_workers:operations": (STEWARDS, ""),
 }
 
 # Who may connect, and the thing in the address. What is said over them is tested with them.

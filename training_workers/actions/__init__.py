@@ -9,6 +9,7 @@ from training_workers.actions.jobs import (
     job_fail,
     job_finish,
     job_hand_back,
+    job_prioritise,
     job_report,
     job_wait_for_room,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "job_fail",
     "job_finish",
     "job_hand_back",
+    "job_prioritise",
     "job_report",
     "job_wait_for_room",
     "reconcile",

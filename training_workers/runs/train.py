@@ -49,6 +49,7 @@ def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
         work=work / "checkpoint",
         on_progress=lambda progress: report(heartbeat, "training", progress),
         should_stop=heartbeat.should_stop,
+        on_less_memory=heartbeat.less_memory,
     )
     how = {
         "seconds": trained.seconds,

@@ -11,6 +11,7 @@ from django.conf import settings
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
+from mosaic_site.monitoring.measures import ANSWERS, FIRST_WORD
 from training_workers.serving.line import Full, Place
 from training_workers.serving.wire import (
     ALIVE,
@@ -52,6 +53,7 @@ async def ask(asked: Asked) -> AsyncIterator[Event]:
     Raises NotServed where no serving process is alive, and Busy where too many questions wait.
     """
     told: list[Event] = []
+    began, answered = time.monotonic(), False
     try:
         async with _connect() as connection:
             if not await connection.exists(ALIVE):
@@ -61,6 +63,11 @@ async def ask(asked: Asked) -> AsyncIterator[Event]:
                 try:
                     await place.join(connection, again=turn > 0)
                     async for event in _unheard(told, _read(connection, place.id)):
+                        if event["kind"] == "token" and not answered:
+                            answered = True
+                            FIRST_WORD.observe(time.monotonic() - began)
+                        if event["kind"] in {"done", "error"}:
+                            ANSWERS.observe(time.monotonic() - began, event["kind"])
                         yield event
                     return
                 except _Lost:
@@ -68,8 +75,10 @@ async def ask(asked: Asked) -> AsyncIterator[Event]:
                 finally:
                     with contextlib.suppress(RedisError, OSError):
                         await place.leave(connection)
+            ANSWERS.observe(time.monotonic() - began, "error")
             yield _error("Whoever was asked this broke down. Ask otherwise.")
     except Full as full:
+        ANSWERS.observe(time.monotonic() - began, "busy")
         if full.own:
             raise Busy("Many questions of yours wait already. Wait for their answers.") from None
         raise Busy("The model is busy with many questions. Try again in a minute.") from None
