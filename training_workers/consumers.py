@@ -16,6 +16,7 @@ from training_workers import talking
 from training_workers.models import Job
 from training_workers.panel import render_update
 from training_workers.serving.client import NotServed, ask
+from training_workers.serving.wire import Asked
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class TalkConsumer(_WithTask):
         try:
             await self._say("_turns.html", {"answer": answer, "append": True})
             try:
-                async for event in ask(question):
+                async for event in ask(Asked(question, asker=self._who())):
                     answer.take(event)
                     if event["kind"] == "token":
                         new = {"answer": answer, "words": [answer.last_piece], "append": True}

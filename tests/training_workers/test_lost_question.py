@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from training_workers.serving import client
-from training_workers.serving.wire import ALIVE, QUESTIONS, Event, answer_key
+from training_workers.serving.wire import ALIVE, QUESTIONS, Asked, Event, answer_key
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def asked(line: "redis.Redis", monkeypatch: pytest.MonkeyPatch) -> Iterator["Fut
     monkeypatch.setattr(client, "LOST_SECONDS", 0)
     line.set(ALIVE, "1")
     with ThreadPoolExecutor(1) as person:
-        yield person.submit(client.ask_and_wait, "hello")
+        yield person.submit(client.ask_and_wait, Asked("hello"))
 
 
 def take(line: "redis.Redis") -> str:

@@ -142,7 +142,7 @@ class TestPage:
 
         text = ask(client, "  my tyre is flat  ")
 
-        assert [question["prompt"] for question in questions] == ["my tyre is flat"]
+        assert [question["asked"]["prompt"] for question in questions] == ["my tyre is flat"]
         assert "my tyre is flat" in text
         assert "patch &lt;b&gt;it" in text
         assert "Bike &lt;repair&gt;" in text and "Bob" in text and "87.5 %" in text
@@ -369,7 +369,7 @@ class TestSocket:
 
         assert "One question at a time" in await page.hears()
         await page.leaves()
-        assert [question["prompt"] for question in questions] == ["first"]
+        assert [question["asked"]["prompt"] for question in questions] == ["first"]
 
     async def test_a_question_too_many_within_a_minute(self, line: "redis.Redis") -> None:
         page = await self.page(address="192.0.2.77")

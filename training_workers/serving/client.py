@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -18,6 +18,8 @@ from training_workers.serving.wire import (
     MOST_WAITING,
     PATIENCE_SECONDS,
     QUESTIONS,
+    RETRY_SECONDS,
+    Asked,
     Event,
     answer_key,
 )
@@ -27,32 +29,32 @@ class NotServed(Exception):
     """Nobody answers now. The message says why, in words for the person who asked."""
 
 
+class Busy(NotServed):
+    """Too many questions wait. `retry_after`: seconds after which it is worth another try."""
+
+    def __init__(self, message: str, retry_after: int = RETRY_SECONDS) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 def _connect() -> "redis.Redis":
     client: redis.Redis = redis.Redis.from_url(settings.REDIS_URL, decode_responses=True)
     return client
 
 
-async def ask(
-    prompt: str, *, max_new_tokens: int = 64, only: Sequence[int] = ()
-) -> AsyncIterator[Event]:
-    """Yield the answer's events as they come (see `wire`). `only`: the experts to choose among.
+async def ask(asked: Asked) -> AsyncIterator[Event]:
+    """Yield the answer's events as they come (see `wire`).
 
-    Raises NotServed where no serving process is alive or too many questions wait.
+    Raises NotServed where no serving process is alive, and Busy where too many questions wait.
     """
     question_id = uuid.uuid4().hex
-    question = {
-        "id": question_id,
-        "prompt": prompt,
-        "max_new_tokens": max_new_tokens,
-        "only": list(only),
-        "asked_at": time.time(),
-    }
+    question = {"id": question_id, "asked_at": time.time(), "asked": asked.to_json()}
     try:
         async with _connect() as connection:
             if not await connection.exists(ALIVE):
                 raise NotServed("The model is not being served right now. Try again in a minute.")
             if await connection.llen(QUESTIONS) >= MOST_WAITING:
-                raise NotServed("The model is busy with many questions. Try again in a minute.")
+                raise Busy("The model is busy with many questions. Try again in a minute.")
             async for event in _read(connection, question_id, json.dumps(question)):
                 yield event
     except (RedisError, OSError) as error:
@@ -79,16 +81,17 @@ async def _read(connection: "redis.Redis", question_id: str, question: str) -> A
                 if event["kind"] in {"done", "error"}:
                     await connection.expire(key, ANSWER_SECONDS)
                     return
-    yield {"kind": "error", "message": "No answer came in time. Ask again in a minute."}
+    message = "No answer came in time. Ask again in a minute."
+    yield {"kind": "error", "message": message, "fault": "server"}
 
 
-async def _collect(prompt: str, max_new_tokens: int, only: Sequence[int]) -> list[Event]:
-    return [event async for event in ask(prompt, max_new_tokens=max_new_tokens, only=only)]
+async def _collect(asked: Asked) -> list[Event]:
+    return [event async for event in ask(asked)]
 
 
-def ask_and_wait(prompt: str, *, max_new_tokens: int = 64, only: Sequence[int] = ()) -> list[Event]:
+def ask_and_wait(asked: Asked) -> list[Event]:
     """The whole answer at once, for pages without JavaScript."""
-    return async_to_sync(_collect)(prompt, max_new_tokens, only)
+    return async_to_sync(_collect)(asked)
 
 
 async def _alive() -> bool:

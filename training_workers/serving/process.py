@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from training_workers.serving.wire import (
     ANSWER_SECONDS,
     PATIENCE_SECONDS,
     QUESTIONS,
+    Asked,
     Event,
     answer_key,
 )
@@ -59,10 +60,10 @@ class Served:
     strategy: Strategy = BASE_ALONE
     experts: dict[str, Expert] = field(default_factory=dict)
 
-    def allowed(self, only: Sequence[int]) -> frozenset[str]:
+    def allowed(self, asked: Asked) -> frozenset[str]:
         """Who may answer: all who are here, or those of them that were asked for."""
-        here = frozenset(self.experts)
-        return here & {str(expert_id) for expert_id in only} if only else here
+        here = frozenset(self.experts) - set(map(str, asked.without))
+        return here & set(map(str, asked.only)) if asked.only else here
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,19 @@ class Batch:
     """Questions that the same experts may answer."""
 
     allowed: frozenset[str]
-    questions: list[dict[str, Any]]
+    questions: dict[str, Asked]
 
     @property
     def ids(self) -> list[str]:
-        return [question["id"] for question in self.questions]
+        return list(self.questions)
 
     @property
     def prompts(self) -> list[str]:
-        return [question["prompt"] for question in self.questions]
+        return [str(asked.prompt) for asked in self.questions.values()]
 
     @property
     def sampling(self) -> Sampling:
-        longest = max(question["max_new_tokens"] for question in self.questions)
+        longest = max(asked.max_new_tokens for asked in self.questions.values())
         return Sampling(max_new_tokens=min(MOST_NEW_TOKENS, longest))
 
 
@@ -179,16 +180,20 @@ class ServingProcess:
             served.pool.remove(name)
         self.served = served
 
-    def _take(self) -> list[dict[str, Any]]:
+    def _take(self) -> dict[str, Asked]:
         """What waits, at most MOST_AT_ONCE; waits a little for the first."""
         first = self.redis.blpop([QUESTIONS], timeout=1)
         if not first:
-            return []
+            return {}
         rest = self.redis.lpop(QUESTIONS, MOST_AT_ONCE - 1) or []
         questions = [json.loads(text) for text in (first[1], *rest)]
         # Whoever asked that long ago has given up.
         oldest = time.time() - PATIENCE_SECONDS
-        return [question for question in questions if question["asked_at"] > oldest]
+        return {
+            question["id"]: Asked.of_json(question["asked"])
+            for question in questions
+            if question["asked_at"] > oldest
+        }
 
     def _send(self, events: Sequence[tuple[str, Event]]) -> None:
         with self.redis.pipeline(transaction=False) as pipeline:
@@ -197,12 +202,12 @@ class ServingProcess:
                 pipeline.expire(answer_key(question_id), ANSWER_SECONDS)
             pipeline.execute()
 
-    def _answer(self, served: Served, questions: Sequence[dict[str, Any]]) -> None:
+    def _answer(self, served: Served, questions: Mapping[str, Asked]) -> None:
         """Answer what waited. Everybody hears first whom the question goes to, so that nobody
         takes it for lost."""
-        groups: dict[frozenset[str], list[dict[str, Any]]] = {}
-        for question in questions:
-            groups.setdefault(served.allowed(question["only"]), []).append(question)
+        groups: dict[frozenset[str], dict[str, Asked]] = {}
+        for id_, asked in questions.items():
+            groups.setdefault(served.allowed(asked), {})[id_] = asked
         batches = [Batch(*group) for group in groups.items()]
         routed = [batch for batch in batches if self._tried(self._route, served, batch)]
         for batch in routed:
@@ -214,7 +219,8 @@ class ServingProcess:
             step(served, batch)
         except CANNOT_ANSWER:
             logger.exception("%d questions could not be answered", len(batch.questions))
-            event = {"kind": "error", "message": "The model could not answer this. Ask otherwise."}
+            message = "The model could not answer this. Ask otherwise."
+            event = {"kind": "error", "message": message, "fault": "server"}
             self._send([(id_, event) for id_ in batch.ids])
             return False
         return True
