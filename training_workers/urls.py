@@ -1,5 +1,6 @@
 from django.urls import path
 
+from training_workers.openai_api import views as openai_api
 from training_workers.views import desk, jobs, releases, talk
 
 app_name = "training_workers"
@@ -14,4 +15,9 @@ urlpatterns = [
     path("releases/<int:number>/roll-back/", releases.release_roll_back, name="release_roll_back"),
     path("talk/", talk.talk, name="talk"),
     path("desk/", desk.desk, name="desk"),
+    path("v1/models", openai_api.models, name="v1_models"),
+    path("v1/models/<path:name>", openai_api.model, name="v1_model"),
+    path("v1/completions", openai_api.completions, name="v1_completions"),
+    path("v1/chat/completions", openai_api.chat_completions, name="v1_chat_completions"),
+    path("v1/<path:rest>", openai_api.unknown, name="v1_unknown"),
 ]

@@ -97,6 +97,11 @@ MEMBERS_API = Door(
 _NO = Answer.NOT_ALLOWED
 OWNERS_API = Door(get=(_UNKNOWN, _MISSING, _PAGE, _MISSING), post=(_NO, _NO, _NO, _NO))
 OWNERS_API_VERB = _verb(_UNKNOWN, _MISSING, _DONE, _MISSING)
+# Programs with a token alone; who is signed in with a browser is nobody there.
+_NOBODY = (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
+TOKENS_PAGE = Door(get=_NOBODY, post=(_NO, _NO, _NO, _NO))
+TOKENS_VERB = _verb(*_NOBODY)
+TOKENS_ANYTHING = _page(*_NOBODY)
 # Shows one's own; there is nothing to send to it.
 MEMBERS_PAGE = Door(get=MEMBERS.get, post=(_NO, _NO, _NO, _NO))
 OWNERS_PAGE = Door(get=OWNERS.get, post=(_NO, _NO, _NO, _NO))
@@ -215,6 +220,11 @@ DOORS: dict[str, tuple[Door, str]] = {
     "training_workers:release_roll_back": (STEWARDS_VERB, "retired_release"),
     "training_workers:talk": (PUBLIC, ""),
     "training_workers:desk": (STEWARDS, ""),
+    "training_workers:v1_models": (TOKENS_PAGE, ""),
+    "training_workers:v1_model": (TOKENS_PAGE, "model_name"),
+    "training_workers:v1_completions": (TOKENS_VERB, ""),
+    "training_workers:v1_chat_completions": (TOKENS_VERB, ""),
+    "training_workers:v1_unknown": (TOKENS_ANYTHING, "model_name"),
 }
 
 # Who may connect, and the thing in the address. What is said over them is tested with them.

@@ -74,6 +74,8 @@ class Things:
         assert steward is not None
         return steward
 
+    model_name = "mosaic/base"
+
     @cached_property
     def notice(self) -> Notice:
         return make_notice(self.owner)

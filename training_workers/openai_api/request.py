@@ -255,7 +255,9 @@ def _refuse_what_is_not_supported(body: Mapping[str, Any], kind: type[_Body]) ->
             continue
         if name in NEUTRAL:
             raise refused(
-                name, f"This server does not support `{name}`: leave it out.", "unsupported_parameter"
+                name,
+                f"This server does not support `{name}`: leave it out.",
+                "unsupported_parameter",
             )
         raise refused(name, f"There is no parameter `{name}` here.", "unknown_parameter")
     for number, message in enumerate(_list(body.get("messages"))):
