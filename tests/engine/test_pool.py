@@ -1,3 +1,4 @@
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -17,7 +18,7 @@ from training_workers.engine.adapters import (
     read_adapter,
 )
 from training_workers.engine.bases import Base
-from training_workers.engine.pool import Draft, ExpertPool, Prompt, Sampling
+from training_workers.engine.pool import Draft, ExpertPool, OpenBatch, Prompt, Sampling
 from training_workers.engine.strategies.mixture import MixtureBlend
 
 TEXTS = ["what colour is the sky?", "how many legs has a cat", "hi", "who are you? " * 3, "ünï ☃"]
@@ -30,6 +31,19 @@ def pool(base: Base, random_adapter: AdapterMaker) -> ExpertPool:
     for name in ("red", "blue"):
         pool.add(name, random_adapter(base, name))
     return pool
+
+
+def grown(
+    pool: ExpertPool, prompts: list[Prompt], sampling: Sampling = SAMPLING
+) -> list[list[Draft]]:
+    """Copies of what stands after each step."""
+    batch = OpenBatch(pool)
+    drafts = batch.join(prompts, sampling)
+    told = [copy.deepcopy(drafts)]
+    while batch:
+        batch.step()
+        told.append(copy.deepcopy(drafts))
+    return told
 
 
 def mixed() -> list[Prompt]:
@@ -108,7 +122,7 @@ def test_a_known_draft_is_not_made_again_until_its_expert_changes(
     assert pool.drafts([prompt], SAMPLING)[0] is first
     pool.learn(prompt, 12, Draft("from elsewhere", 3, -1.0, over=True))
     assert pool.generate([prompt], SAMPLING) == ["from elsewhere"]
-    *_, (streamed,) = pool.stream([prompt], SAMPLING)
+    (streamed,) = grown(pool, [prompt])[-1]
     assert [piece.text for piece in streamed.pieces] == ["from elsewhere"]
     assert pool.generate([prompt], Sampling(max_new_tokens=11)) != ["from elsewhere"]
     assert pool.generate([prompt], Sampling(12, temperature=1.0)) != ["from elsewhere"]
@@ -133,7 +147,7 @@ def test_a_merge_is_made_once_and_leaves_with_any_of_its_members(
     assert pool.merged("kind", ["blue", "red"], lambda: merge("two")) == voice
     assert made == ["one"]
     before = pool.generate([Prompt(TEXTS[0], voice)], SAMPLING)
-    *_, (draft,) = pool.stream([Prompt(TEXTS[0], voice)], SAMPLING)
+    (draft,) = grown(pool, [Prompt(TEXTS[0], voice)])[-1]
     assert all(piece.shares == {"blue": 0.5, "red": 0.5} for piece in draft.pieces)
     pool.add("blue", random_adapter(base, "blue"))
     with pytest.raises(KeyError):
@@ -147,7 +161,7 @@ def test_a_merge_is_made_once_and_leaves_with_any_of_its_members(
 def test_streamed_pieces_join_to_the_answer(pool: ExpertPool, temperature: float) -> None:
     sampling = Sampling(max_new_tokens=12, temperature=temperature)
     told = [""] * len(mixed())
-    for drafts in pool.stream(mixed(), sampling):
+    for drafts in grown(pool, mixed(), sampling):
         for row, draft in enumerate(drafts):
             assert draft.text.startswith(told[row])
             assert "".join(piece.text for piece in draft.pieces) == draft.text
@@ -193,7 +207,7 @@ def test_a_draw_depends_on_the_seed(pool: ExpertPool) -> None:
 
 def test_no_prompts_no_answers(pool: ExpertPool) -> None:
     assert pool.generate([], SAMPLING) == []
-    assert list(pool.stream([], SAMPLING)) == [[]]
+    assert grown(pool, []) == [[]] and not OpenBatch(pool)
     assert pool.likelihoods([]) == []
     assert pool.prompt_likelihoods([]) == []
     assert pool.hidden_states([]).shape[0] == 0

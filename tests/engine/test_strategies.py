@@ -29,7 +29,7 @@ from training_workers.engine.strategies.mixture import Mixture, MixtureBlend
 from training_workers.engine.strategies.nearest import Nearest
 from training_workers.engine.strategies.refine import Refine, fusing_prompt
 from training_workers.engine.strategies.soup import Soup
-from training_workers.engine.strategies.strategy import answer, save_strategy
+from training_workers.engine.strategies.strategy import answer, save_strategy, stream
 from training_workers.engine.strategies.ties import Ties
 from training_workers.engine.strategies.vote import Vote, winner
 from training_workers.engine.tuning import Tuned
@@ -355,7 +355,7 @@ def test_blends_are_distributions_and_shares_sum_to_one(seed: int, weights: list
 def test_pieces_join_and_shares_and_credit_sum_to_one(strategy: Strategy, crew: Crew) -> None:
     for sampling in (SAMPLING, Sampling(max_new_tokens=MOST, temperature=0.9, seed=2)):
         told = [""] * len(TEXTS)
-        for growing in strategy.stream(crew.pool, TEXTS, sampling):
+        for growing in stream(strategy, crew.pool, TEXTS, sampling):
             for row, one in enumerate(growing):
                 assert one.text.startswith(told[row])
                 told[row] = one.text

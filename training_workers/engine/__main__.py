@@ -28,7 +28,7 @@ from training_workers.engine.release_manifest import About, ReleaseError, base_o
 from training_workers.engine.resampling import wilson
 from training_workers.engine.scoring import Item, scored
 from training_workers.engine.strategies import STRATEGIES, Dev, Strategy
-from training_workers.engine.strategies.strategy import answer
+from training_workers.engine.strategies.strategy import answer, stream
 from training_workers.engine.tasks import PARTS, Items, read_items
 from training_workers.engine.training import Progress, Recipe, TrainingError, train_adapter
 from training_workers.engine.tuning import tune_router
@@ -281,7 +281,8 @@ def _answer(given: Namespace) -> None:
         known = ", ".join(sorted(pool.names))
         raise CommandError(f"The release has no expert {sorted(unknown)[0]!r}; it has {known}.")
     told = ""
-    for (one,) in strategy.stream(pool, [given.prompt], Sampling(given.max_new_tokens), only):
+    sampling = Sampling(given.max_new_tokens)
+    for (one,) in stream(strategy, pool, [given.prompt], sampling, only):
         print(one.text[len(told) :], end="", flush=True)
         told = one.text
     print()
