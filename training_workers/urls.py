@@ -11,6 +11,7 @@ urlpatterns = [
     path("experts/<int:pk>/training/", jobs.expert_training, name="expert_training"),
     path("releases/", releases.release_list, name="release_list"),
     path("releases/<int:number>/", releases.release_detail, name="release_detail"),
+    path("releases/<int:number>/download/", releases.release_download, name="release_download"),
     path("releases/<int:number>/retry/", releases.release_retry, name="release_retry"),
     path("releases/<int:number>/roll-back/", releases.release_roll_back, name="release_roll_back"),
     path("talk/", talk.talk, name="talk"),

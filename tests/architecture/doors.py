@@ -63,6 +63,8 @@ MEMBERS_VERB = _verb(_LOGIN, _DONE, _DONE, _DONE)
 OWNERS_VERB = _verb(_LOGIN, _MISSING, _DONE, _MISSING)
 OWNERS_OR_STEWARDS_VERB = _verb(_LOGIN, _MISSING, _DONE, _DONE)
 STEWARDS_VERB = _verb(_LOGIN, _MISSING, _MISSING, _DONE)
+_FILE = Answer.FILE
+PUBLIC_FILE = Door(get=(_FILE, _FILE, _FILE, _FILE), post=(Answer.NOT_ALLOWED,) * 4)
 OWN_FILE = Door(
     get=(_LOGIN, Answer.FILE, Answer.FILE, Answer.FILE),
     post=(Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED),
@@ -216,6 +218,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "training_workers:expert_training": (PUBLIC, "expert"),
     "training_workers:release_list": (PUBLIC, ""),
     "training_workers:release_detail": (PUBLIC, "release"),
+    "training_workers:release_download": (PUBLIC_FILE, "whole_release"),
     "training_workers:release_retry": (STEWARDS_VERB, "failed_release"),
     "training_workers:release_roll_back": (STEWARDS_VERB, "retired_release"),
     "training_workers:talk": (PUBLIC, ""),

@@ -23,6 +23,7 @@ KERNEL = (
     "mosaic_site.display",
     "mosaic_site.templatetags",
     "mosaic_site.supervisor",
+    "mosaic_site.zipping",
 )
 FORBIDDEN = {
     **{room: APPS for room in KERNEL},

@@ -15,6 +15,8 @@ POCKET = Path(__file__).parent / "pocket"
 """The folder of the base that is shipped."""
 POCKET_NAME = "pocket"
 
+ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+"""The two files of an adapter, in the layout of PEFT."""
 WEIGHTS = "*.safetensors"
 IDENTITY = (
     WEIGHTS,

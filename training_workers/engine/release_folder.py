@@ -17,6 +17,7 @@ from training_workers.engine.release_manifest import (
     MANIFEST,
     MERGED,
     STRATEGY,
+    STRATEGY_FILE,
     TEMPLATE,
     About,
     Manifest,
@@ -29,7 +30,7 @@ from training_workers.engine.release_manifest import (
 )
 from training_workers.engine.strategies import Strategy, load_strategy
 from training_workers.engine.strategies.soup import Soup
-from training_workers.engine.strategies.strategy import FILE, save_strategy
+from training_workers.engine.strategies.strategy import save_strategy
 from training_workers.engine.strategies.ties import MOST_RANK, Ties
 
 
@@ -71,22 +72,20 @@ def write_release(
             }
         )
     save_strategy(strategy, folder / STRATEGY)
-    merge = merged_adapter(pool, strategy)
+    merge = write_merged(folder / MERGED, pool, strategy, merged_rank)
     if merge is not None:
-        small = merge if merged_rank is None else compressed(merge, merged_rank)[0]
-        _write(folder / MERGED, small, pool.base)
-        ranks[MERGED] = small.rank
+        ranks[MERGED] = merge.rank
     manifest = Manifest(
         base=source_name(pool.base.source),
         base_sha256=pool.base.sha256,
         strategy=strategy.name,
-        strategy_sha256=_file_sha256(folder / STRATEGY / FILE),
+        strategy_sha256=_file_sha256(folder / STRATEGY / STRATEGY_FILE),
         why=why,
         created_by=created_by,
         experts=experts,
         merged_sha256=adapter_sha256(folder / MERGED) if merge is not None else None,
     )
-    state = json.loads((folder / STRATEGY / FILE).read_text(encoding="utf-8"))
+    state = json.loads((folder / STRATEGY / STRATEGY_FILE).read_text(encoding="utf-8"))
     card = model_card(manifest, vllm(manifest, state, ranks))
     (folder / CARD).write_text(card, encoding="utf-8")
     (folder / TEMPLATE).write_text(CHAT_TEMPLATE, encoding="utf-8")
@@ -108,7 +107,7 @@ def read_release(folder: Path, base: Base, threads: int = 1) -> tuple[ExpertPool
             if adapter_sha256(folder / expert["folder"]) != expert["sha256"]:
                 raise ReleaseError(f"The expert {expert['name']} is not the one that was released.")
             pool.add(expert["name"], folder / expert["folder"])
-        if _file_sha256(folder / STRATEGY / FILE) != manifest.strategy_sha256:
+        if _file_sha256(folder / STRATEGY / STRATEGY_FILE) != manifest.strategy_sha256:
             raise ReleaseError("The strategy is not the one that was released.")
         merged = manifest.merged_sha256
         if merged is not None and adapter_sha256(folder / MERGED) != merged:
@@ -116,6 +115,19 @@ def read_release(folder: Path, base: Base, threads: int = 1) -> tuple[ExpertPool
         return pool, load_strategy(folder / STRATEGY)
     except OSError as error:
         raise ReleaseError(f"The release is not whole: {error.filename} is missing.") from error
+
+
+def write_merged(
+    folder: Path, pool: ExpertPool, strategy: Strategy, rank: int | None = None
+) -> Adapter | None:
+    """Write all experts as one adapter, of `rank` at most, where the strategy combines their
+    weights; else nothing, and None."""
+    merge = merged_adapter(pool, strategy)
+    if merge is not None and rank is not None:
+        merge = compressed(merge, rank)[0]
+    if merge is not None:
+        _write(folder, merge, pool.base)
+    return merge
 
 
 def merged_adapter(pool: ExpertPool, strategy: Strategy) -> Adapter | None:

@@ -22,7 +22,7 @@ from training_workers.engine.base_facts import POCKET, POCKET_NAME, hub_name
 from training_workers.engine.data import SEPARATOR
 
 MANIFEST, CARD, TEMPLATE = "manifest.json", "README.md", "chat_template.jinja"
-STRATEGY, MERGED = "strategy", "merged"
+STRATEGY, STRATEGY_FILE, MERGED = "strategy", "strategy.json", "merged"
 FORMAT = 1
 
 MERGES = frozenset({"soup", "ties"})
