@@ -206,7 +206,7 @@ def test_questions_of_one_moment_are_each_answered_by_those_they_ask_for(
             crowd.submit(ask_and_wait, Asked(QUESTIONS[0], max_new_tokens=4, only=tuple(only)))
             for only in wishes
         ]
-        until(lambda: line.llen(WAITING) == len(wishes))
+        until(lambda: line.zcard(WAITING) == len(wishes))
         thread = threading.Thread(target=process.run)
         thread.start()
         done = [one(question.result(), "done") for question in asked]

@@ -28,7 +28,7 @@ from training_workers.engine.release_manifest import About, ReleaseError, base_o
 from training_workers.engine.resampling import wilson
 from training_workers.engine.scoring import Item, scored
 from training_workers.engine.strategies import STRATEGIES, Dev, Strategy
-from training_workers.engine.strategies.strategy import answer, stream
+from training_workers.engine.strategies.strategy import answer, settle, stream
 from training_workers.engine.tasks import PARTS, Items, read_items
 from training_workers.engine.training import Progress, Recipe, TrainingError, train_adapter
 from training_workers.engine.tuning import tune_router
@@ -286,8 +286,7 @@ def _answer(given: Namespace) -> None:
         print(one.text[len(told) :], end="", flush=True)
         told = one.text
     print()
-    if one.settle is not None:
-        one.settle()
+    settle([one])
     for step in one.steps:
         print(f"  {step.model or 'the base'}: {step.asked} -> {step.answered}")
     credit = sorted(one.credit.items(), key=lambda pair: -pair[1])

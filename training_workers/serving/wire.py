@@ -1,7 +1,8 @@
 """What the web process and the serving process say to each other. Knows no torch and no Django.
 
-A question (`Asked`) is put in one line; whoever serves takes it. Its answer is a Redis stream of
-its own. Events, in order:
+A question (`Asked`) is put in one line (see `line`); whoever serves takes it. Its answer is a Redis
+stream of its own. Beside "waiting" and "taken", which the reader of the stream keeps to itself, its
+events are, in order:
 
 - `route`: {"release", "strategy", "level", "expert", "experts", "confidence", "reason",
   "neighbours": [{"prompt", "similarity", "right"}]}: whom the router would ask first, who answers
@@ -40,13 +41,14 @@ ALIVE = "mosaic:serve:alive"
 ALIVE_SECONDS = 10
 # Questions that may wait before a new one is told that the model is busy.
 MOST_WAITING = 64
+# Of one asker, so that the line has room for others.
+MOST_OF_ONE_WAITING = 32
 # Seconds after which somebody who was told that the model is busy may try again.
 RETRY_SECONDS = 5
 # Seconds an answer stays readable.
 ANSWER_SECONDS = 600
-# The first event comes as soon as a question is taken. One that was taken this many seconds ago
-# without a word was lost, and is asked again.
-LOST_SECONDS = 10
+# How often a question is asked where each that takes it dies: it may be why.
+MOST_TRIES = 3
 # Seconds without any event after which an asker gives up.
 PATIENCE_SECONDS = 60
 
@@ -97,3 +99,8 @@ class Asked:
 
 def answer_key(question_id: str) -> str:
     return f"mosaic:serve:answer:{question_id}"
+
+
+def alive_key(server_id: str) -> str:
+    """There as long as this serving process says that it lives; ALIVE, as long as any does."""
+    return f"{ALIVE}:{server_id}"

@@ -9,9 +9,8 @@ which costs a forward pass over the finished answer for each expert.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from training_workers.engine.pool import BASE, ExpertPool, Prompt, Sampling
@@ -69,8 +68,9 @@ class Merged(ABC):
         allowed: frozenset[str] | None,
     ) -> Steps:
         asked = [self.likelihood_prompt(pool, text, allowed) for text in prompts]
+        settling = self._settle(pool, asked, answers, allowed)
         for one in answers:
-            one.settle = partial(self._settle, pool, asked, answers, allowed)
+            one.settle = settling
         yield from asked_once(pool, asked, answers)
 
     def _settle(
@@ -79,7 +79,7 @@ class Merged(ABC):
         asked: Sequence[Prompt],
         answers: Sequence[Answer],
         allowed: frozenset[str] | None,
-    ) -> None:
+    ) -> Generator[None, None, None]:
         experts = self._experts(allowed)
         for one in answers:
             one.settle = None
@@ -92,6 +92,7 @@ class Merged(ABC):
         for name in experts:
             rest = self.voice(pool, [one for one in experts if one != name])
             pairs = [(Prompt(p.text, rest), a.text) for p, a in zip(asked, answers, strict=True)]
+            yield
             for row, likelihood in enumerate(pool.likelihoods(pairs)):
                 losses[row][name] = full[row].log_probability - likelihood.log_probability
         for one, lost in zip(answers, losses, strict=True):

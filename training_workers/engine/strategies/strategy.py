@@ -59,7 +59,7 @@ class Answer:
     way, where that is more than one question; `generations` how many rows were decoded for it;
     `finish` why it ended (see `Draft`); `draft` what it grows with, where it is one generation.
     Where credit costs forward passes of its own, `settle` works it out for the whole batch once
-    its answers are over, and only if somebody asks.
+    its answers are over, a pass each time that it is resumed, and only if somebody asks.
     """
 
     route: Route
@@ -71,12 +71,19 @@ class Answer:
     over: bool = False
     finish: str = ""
     draft: Draft | None = field(default=None, compare=False)
-    settle: Callable[[], None] | None = field(default=None, compare=False)
+    settle: Generator[None, None, None] | None = field(default=None, compare=False)
 
     def tell(self, text: str, credit: Mapping[str, float], finish: str) -> None:
         """Answer all at once."""
         self.text, self.credit, self.over, self.finish = text, dict(credit), True, finish
         self.pieces = [Piece(text, credit)] if text else []
+
+
+def settle(answers: Sequence[Answer]) -> None:
+    """Work out all credit that is still to be worked out."""
+    for one in answers:
+        for _ in one.settle or ():
+            pass
 
 
 class Strategy(Protocol):
