@@ -5,12 +5,12 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Concatenate, ParamSpec
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from mosaic_site.errors import Refused, disk_is_full
 from mosaic_site.members.models import Scope
-from mosaic_site.members.tokens import token_recognise
+from mosaic_site.members.tokens import NotLetIn, token_let_in
 
 logger = logging.getLogger(__name__)
 
@@ -51,31 +51,17 @@ def api(scope: Scope) -> Callable[[View[P]], View[P]]:
         by_session = csrf_protect(answer)
 
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            kind, _, secret = request.headers.get("Authorization", "").partition(" ")
-            if not kind and not request.user.is_authenticated:
+            authorization = request.headers.get("Authorization", "")
+            if not authorization and not request.user.is_authenticated:
                 return problem(401, "You are not signed in.", "Sign in, then go on.")
-            if not kind:
+            if not authorization:
                 return by_session(request, *args, **kwargs)
-            token = token_recognise(secret=secret.strip()) if kind.lower() == "bearer" else None
-            if token is None:
-                return _challenge(
-                    problem(
-                        401,
-                        "This token is unknown, expired or revoked.",
-                        "Make a new one in your settings, and send it as "
-                        "“Authorization: Bearer SECRET”.",
-                    ),
-                    "invalid_token",
-                )
-            if scope not in token.scopes:
-                return _challenge(
-                    problem(
-                        403,
-                        f"This token may not be used for this: it lacks the scope {scope}.",
-                        "Make one that has it.",
-                    ),
-                    "insufficient_scope",
-                )
+            try:
+                token = token_let_in(authorization=authorization, scope=scope)
+            except NotLetIn as refusal:
+                response = problem(refusal.status, refusal.problem, refusal.remedy)
+                response.headers["WWW-Authenticate"] = refusal.challenge
+                return response
             request.user = token.member
             return answer(request, *args, **kwargs)
 
@@ -84,9 +70,3 @@ def api(scope: Scope) -> Callable[[View[P]], View[P]]:
         return csrf_exempt(guarded)
 
     return decorate
-
-
-def _challenge(response: HttpResponse, error: str) -> HttpResponse:
-    """As RFC 6750, section 3, has it."""
-    response.headers["WWW-Authenticate"] = f'Bearer error="{error}"'
-    return response

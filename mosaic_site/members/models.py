@@ -85,6 +85,7 @@ class Scope(models.TextChoices):
     """What an API token may be used for."""
 
     DATASETS_WRITE = "datasets:write", "Upload datasets"
+    TALK = "talk", "Talk to the model"
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):

@@ -10,11 +10,24 @@ from django.db.models import Q
 from django.utils import timezone
 
 from mosaic_site.errors import Refused
-from mosaic_site.members.models import ApiToken, User
+from mosaic_site.members.models import ApiToken, Scope, User
 
 # So that a scanner for lost secrets, or a reader, knows one when it sees one.
 PREFIX = "mosaic_"
 MOST_TOKENS = 20
+
+
+class NotLetIn(Exception):
+    """A program brought no token that opens this. `error` is a code of RFC 6750, section 3.1."""
+
+    def __init__(self, status: int, error: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.status, self.error, self.problem, self.remedy = status, error, problem, remedy
+
+    @property
+    def challenge(self) -> str:
+        """The header WWW-Authenticate, as RFC 6750, section 3, has it."""
+        return f'Bearer error="{self.error}"'
 
 
 def _sha256(secret: str) -> str:
@@ -59,4 +72,25 @@ def token_recognise(*, secret: str) -> ApiToken | None:
         now = timezone.now()
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1))
         ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
+    return token
+
+
+def token_let_in(*, authorization: str, scope: Scope) -> ApiToken:
+    """The token in an Authorization header, if it opens `scope`. Raises NotLetIn."""
+    kind, _, secret = authorization.partition(" ")
+    token = token_recognise(secret=secret.strip()) if kind.lower() == "bearer" else None
+    if token is None:
+        raise NotLetIn(
+            401,
+            "invalid_token",
+            "This token is unknown, expired or revoked.",
+            "Make a new one in your settings, and send it as “Authorization: Bearer SECRET”.",
+        )
+    if scope not in token.scopes:
+        raise NotLetIn(
+            403,
+            "insufficient_scope",
+            f"This token may not be used for this: it lacks the scope {scope}.",
+            "Make one that has it.",
+        )
     return token

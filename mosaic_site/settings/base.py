@@ -215,6 +215,8 @@ MOSAIC_METRICS_TOKEN = env.str("MOSAIC_METRICS_TOKEN", "")
 MOSAIC_ERASE_AFTER_DAYS = env.int("MOSAIC_ERASE_AFTER_DAYS", 14)
 # Members who must stand behind a question before it is voted on.
 MOSAIC_ENDORSEMENTS = env.int("MOSAIC_ENDORSEMENTS", 2)
+# Answers that a member's programs may ask for in a minute, over the OpenAI-compatible API.
+MOSAIC_API_QUESTIONS_A_MINUTE = env.int("MOSAIC_API_QUESTIONS_A_MINUTE", 600)
 # What a member may send in an hour at most, for the sake of those who read it.
 MOSAIC_COMMENTS_AN_HOUR = env.int("MOSAIC_COMMENTS_AN_HOUR", 20)
 MOSAIC_PROPOSALS_AN_HOUR = env.int("MOSAIC_PROPOSALS_AN_HOUR", 10)  # changes count too

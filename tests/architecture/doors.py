@@ -68,6 +68,8 @@ MEMBERS_VERB = _verb(_LOGIN, _DONE, _DONE, _DONE)
 OWNERS_VERB = _verb(_LOGIN, _MISSING, _DONE, _MISSING)
 OWNERS_OR_STEWARDS_VERB = _verb(_LOGIN, _MISSING, _DONE, _DONE)
 STEWARDS_VERB = _verb(_LOGIN, _MISSING, _MISSING, _DONE)
+_FILE = Answer.FILE
+PUBLIC_FILE = Door(get=(_FILE, _FILE, _FILE, _FILE), post=(Answer.NOT_ALLOWED,) * 4)
 OWN_FILE = Door(
     get=(_LOGIN, Answer.FILE, Answer.FILE, Answer.FILE),
     post=(Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED),
@@ -102,6 +104,11 @@ MEMBERS_API = Door(
 _NO = Answer.NOT_ALLOWED
 OWNERS_API = Door(get=(_UNKNOWN, _MISSING, _PAGE, _MISSING), post=(_NO, _NO, _NO, _NO))
 OWNERS_API_VERB = _verb(_UNKNOWN, _MISSING, _DONE, _MISSING)
+# Programs with a token alone; who is signed in with a browser is nobody there.
+_NOBODY = (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
+TOKENS_PAGE = Door(get=_NOBODY, post=(_NO, _NO, _NO, _NO))
+TOKENS_VERB = _verb(*_NOBODY)
+TOKENS_ANYTHING = _page(*_NOBODY)
 # Shows one's own; there is nothing to send to it.
 MEMBERS_PAGE = Door(get=MEMBERS.get, post=(_NO, _NO, _NO, _NO))
 OWNERS_PAGE = Door(get=OWNERS.get, post=(_NO, _NO, _NO, _NO))
@@ -221,11 +228,17 @@ DOORS: dict[str, tuple[Door, str]] = {
     "training_workers:expert_training": (PUBLIC, "expert"),
     "training_workers:release_list": (PUBLIC, ""),
     "training_workers:release_detail": (PUBLIC, "release"),
+    "training_workers:release_download": (PUBLIC_FILE, "whole_release"),
     "training_workers:release_retry": (STEWARDS_VERB, "failed_release"),
     "training_workers:release_roll_back": (STEWARDS_VERB, "retired_release"),
     "training_workers:talk": (PUBLIC, ""),
     "training_workers:desk": (STEWARDS, ""),
     "training_workers:operations": (STEWARDS, ""),
+    "training_workers:v1_models": (TOKENS_PAGE, ""),
+    "training_workers:v1_model": (TOKENS_PAGE, "model_name"),
+    "training_workers:v1_completions": (TOKENS_VERB, ""),
+    "training_workers:v1_chat_completions": (TOKENS_VERB, ""),
+    "training_workers:v1_unknown": (TOKENS_ANYTHING, "model_name"),
 }
 
 # Who may connect, and the thing in the address. What is said over them is tested with them.

@@ -33,6 +33,7 @@ KERNEL = (
     "mosaic_site.help",
     "mosaic_site.templatetags",
     "mosaic_site.supervisor",
+    "mosaic_site.zipping",
 )
 FORBIDDEN = {
     **{room: APPS for room in KERNEL},

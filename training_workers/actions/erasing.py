@@ -25,8 +25,9 @@ def erase() -> None:
 
 
 def expert_erase(*, expert: Expert) -> None:
-    """Delete an expert's adapter and answers, the controls that learnt what it learnt, and its
-    word counts in routers. What another expert that is here has in common with it stays."""
+    """Delete an expert's adapter and answers, merges with it, the controls that learnt what it
+    learnt, and its word counts in routers. What another expert that is here has in common with it
+    stays."""
     releases = list(Release.objects.filter(members__expert=expert))
     controls = {sha256 for release in releases for sha256 in release.controls}
     others = Expert.objects.exclude(pk=expert.pk).exclude(adapter_folder="")
@@ -39,6 +40,7 @@ def expert_erase(*, expert: Expert) -> None:
             shutil.rmtree(_adapters() / sha256, ignore_errors=True)
         for release in releases:
             _forget_profile(release.strategy_path / "strategy.json", str(expert.pk))
+            shutil.rmtree(release.merged_path, ignore_errors=True)
         Evaluation.objects.filter(adapter_sha256__in=gone).delete()
         expert_erased(expert=expert)
 

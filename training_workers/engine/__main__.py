@@ -23,14 +23,8 @@ from training_workers.engine.evaluating import MOST_NEW_TOKENS, evaluate, new_to
 from training_workers.engine.measuring import Rivals, Subject, measure
 from training_workers.engine.pool import BASE, ExpertPool, Sampling
 from training_workers.engine.profiles import Profile, profile_of
-from training_workers.engine.release_folder import (
-    About,
-    ReleaseError,
-    base_of,
-    read_manifest,
-    read_release,
-    write_release,
-)
+from training_workers.engine.release_folder import read_release, write_release
+from training_workers.engine.release_manifest import About, ReleaseError, base_of, read_manifest
 from training_workers.engine.resampling import wilson
 from training_workers.engine.scoring import Item, scored
 from training_workers.engine.strategies import STRATEGIES, Dev, Strategy

@@ -84,6 +84,11 @@ class Release(models.Model):
         return self.strategy_path / "fallback"
 
     @property
+    def merged_path(self) -> Path:
+        """All experts as one adapter, beside a strategy that combines their weights."""
+        return self.strategy_path / "merged"
+
+    @property
     def is_merge(self) -> bool:
         """Whether its experts' weights were added up, so that no part of it is one expert's."""
         return any(

@@ -21,6 +21,7 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.measuring import Rivals, Subject, measure
 from training_workers.engine.pool import ExpertPool
 from training_workers.engine.profiles import Profile, profile_of
+from training_workers.engine.release_folder import write_merged
 from training_workers.engine.scoring import Item
 from training_workers.engine.strategies.best_single import BestSingle
 from training_workers.engine.strategies.strategy import save_strategy
@@ -117,6 +118,7 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
     release.strategy_folder = folder
     save_strategy(choice.strategy, release.strategy_path)
     save_strategy(BestSingle.fit(choice.dev), release.fallback_path)
+    write_merged(release.merged_path, pool, choice.strategy)
     with transaction.atomic():
         if not job_beat(job=job):
             raise Cancelled
