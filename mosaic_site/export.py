@@ -7,13 +7,13 @@ ballot: nobody may read those, and nobody knows whose the others are.
 import io
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from allauth.account.models import EmailAddress
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
+from django.core.files.storage import default_storage
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, QuerySet
 from django.db.models.fields.files import FieldFile
@@ -31,6 +31,7 @@ from governance.models import (
     Report,
     Slate,
 )
+from mosaic_site.files import listed
 from mosaic_site.ledger.models import Entry
 from mosaic_site.members.access import member
 from mosaic_site.members.models import User
@@ -165,8 +166,9 @@ def _expert(expert: Expert) -> Iterator[Part]:
     learnt = [version.sha256 for version in expert.versions.all()]
     yield f"{folder}/card.json", [_json({**_row(expert), "learnt_from": learnt})]
     if expert.adapter_folder:
-        for file in sorted(expert.adapter_path.glob("*")):
-            yield f"{folder}/adapter/{file.name}", _blocks(file)
+        _, files = listed(expert.adapter_folder)
+        for name in files:
+            yield from _stored(f"{folder}/adapter/{name}", f"{expert.adapter_folder}/{name}")
 
 
 def _tables(person: User) -> dict[str, QuerySet[Any]]:
@@ -199,12 +201,11 @@ def _json(content: Any) -> bytes:
 
 
 def _file(name: str, file: FieldFile) -> Iterator[Part]:
-    if file.name and file.storage.exists(file.name):
-        with file.open("rb") as stored:
+    if file.name:
+        yield from _stored(name, file.name)
+
+
+def _stored(name: str, stored_name: str) -> Iterator[Part]:
+    if default_storage.exists(stored_name):
+        with default_storage.open(stored_name) as stored:
             yield name, stored.chunks(BLOCK)
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stored:
-        while block := stored.read(BLOCK):
-            yield block

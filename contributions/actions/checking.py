@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,9 +24,9 @@ from contributions.comparison import Comparison, Shared, told
 from contributions.intake import Finding, Report
 from contributions.models import Base, DatasetVersion, Probe
 from contributions.models.dataset import DATASET_VERSION_LIFECYCLE
-from contributions.stored import at_hand
 from mosaic_site import live
 from mosaic_site.errors import Refused
+from mosaic_site.files import file_at_hand
 from mosaic_site.ledger.chain import record
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def _check(version: DatasetVersion, scratch: Path) -> None:
     from contributions.intake import check, sample  # heavy, for workers only
     from contributions.tokens import token_counter
 
-    upload = at_hand(version.file, scratch)
+    upload = file_at_hand(str(version.file.name), version.sha256)
     version.mapping = version.mapping or _said_before(version, sample(upload).columns)
     base = Base.objects.filter(active=True).first()
     count_tokens = token_counter(base) if base else None
@@ -79,7 +80,8 @@ def _check(version: DatasetVersion, scratch: Path) -> None:
         known_probes=list(Probe.objects.open().values_list("prompt", "answer")),
         sealed_probes=list(sealed.values_list("prompt", "answer")),
         others={
-            str(other.pk): at_hand(other.index_file, scratch) for other in _compared_with(version)
+            str(other.pk): file_at_hand(str(other.index_file.name))
+            for other in _compared_with(version)
         },
         index_out=index,
         count_tokens=count_tokens,
@@ -126,7 +128,8 @@ def _still_checking(version: DatasetVersion, done: int, size: int) -> None:
 
 def _conclude(checked: DatasetVersion, report: Report, rows: Path, index: Path) -> None:
     """Write what the check found, unless another worker has taken the version over."""
-    stem = f"datasets/{checked.sha256[:2]}/{checked.sha256}-{checked.pk}"
+    # A name of this check's own: another worker may have taken the version over.
+    stem = f"datasets/{checked.sha256[:2]}/{checked.sha256}-{uuid.uuid4().hex}"
     stored = {}
     if report.ok:
         stored = {"rows_file": f"{stem}.rows.jsonl", "index_file": f"{stem}.index"}

@@ -24,6 +24,7 @@ from contributions.models.upload import UPLOAD_LIFECYCLE
 from mosaic_site import live
 from mosaic_site.display.words import mib
 from mosaic_site.errors import Refused
+from mosaic_site.files import folder_delete
 from mosaic_site.members.models import User
 
 logger = logging.getLogger(__name__)
@@ -182,7 +183,7 @@ def reconcile_uploads() -> None:
                 _end(upload, Upload.Status.EXPIRED)
     for upload in Upload.objects.exclude(status=Upload.Status.OPEN).filter(has_parts=True):
         try:
-            _delete_folder(upload.folder)
+            folder_delete(upload.folder)
         except OSError:
             logger.exception("the parts of upload %s cannot be deleted now", upload.pk)
             continue
@@ -233,13 +234,3 @@ def _end(upload: Upload, status: str) -> None:
     upload.status = status
     upload.save(update_fields=["status", "version"])
     live.nudge("contributions")
-
-
-def _delete_folder(folder: str) -> None:
-    try:
-        _, files = default_storage.listdir(folder)
-    except FileNotFoundError:
-        return
-    for file in files:
-        default_storage.delete(f"{folder}/{file}")
-    default_storage.delete(folder)

@@ -5,6 +5,8 @@ from typing import Any
 
 import environ
 import structlog
+from kombu import Queue
+from kombu.common import Broadcast
 
 env = environ.Env()
 
@@ -152,13 +154,23 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": TICK,
     },
+    "tidying": {
+        "task": "training_workers.tasks.tidy",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "erasing": {
         "task": "training_workers.tasks.erase",
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
 }
-CELERY_TASK_ROUTES = {"training_workers.tasks.work": {"queue": "gpu"}}
+# What is sent to `machines` reaches every worker, and not one of them.
+CELERY_TASK_QUEUES = [Queue("default"), Queue("gpu"), Broadcast("machines")]
+CELERY_TASK_ROUTES = {
+    "training_workers.tasks.work": {"queue": "gpu"},
+    "training_workers.tasks.tidy": {"queue": "machines", "exchange": "machines"},
+}
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 
 MOSAIC_COMMUNITY = env.str("MOSAIC_COMMUNITY", "Mosaic")
@@ -176,6 +188,11 @@ MOSAIC_FILE_LIMIT_BYTES = env.int("MOSAIC_FILE_LIMIT_MIB", 2048) * 2**20
 MOSAIC_QUOTA_BYTES = env.int("MOSAIC_QUOTA_MIB", 10240) * 2**20
 MOSAIC_OPEN_UPLOADS = env.int("MOSAIC_OPEN_UPLOADS", 5)
 MOSAIC_UPLOAD_EXPIRY_DAYS = env.int("MOSAIC_UPLOAD_EXPIRY_DAYS", 7)
+# Copies of what lies in a storage that is no folder, on each machine: so many at most, but for what
+# is in use.
+MOSAIC_CACHE_BYTES = env.int("MOSAIC_CACHE_MIB", 20480) * 2**20
+# How often a training's checkpoint is copied to the storage, for another machine to go on from.
+MOSAIC_CHECKPOINT_COPY_SECONDS = env.int("MOSAIC_CHECKPOINT_COPY_SECONDS", 60)
 # A sentence encoder that routers may see questions through, a folder or Hub id; empty for none.
 MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
 # A job whose worker has said nothing for this long is taken up by another.

@@ -93,7 +93,9 @@ def _celery(command: str) -> tuple[str, ...]:
 def _worker(name: str, queue: str, *, niceness: int, processes: int) -> tuple[str, ...]:
     # Nice, so that a page is answered while an expert trains on the same cores.
     return (
-        *("nice", "-n", str(niceness), *_celery("worker"), "-Q", queue, "-n", f"{name}@%h"),
+        *("nice", "-n", str(niceness), *_celery("worker"), "-n", f"{name}@%h"),
+        # And what is for every machine.
+        *("-Q", f"{queue},machines"),
         "--loglevel=INFO",
         *("--pool", "prefork", "--concurrency", str(processes)),
         *("--without-gossip", "--without-mingle"),

@@ -10,7 +10,9 @@ from django.conf import settings
 from django.db import transaction
 
 from contributions.models import Base, Expert
+from contributions.models.expert import ADAPTERS
 from governance.support import weights
+from mosaic_site.files import folder_at_hand, folder_keep
 from training_workers.actions import job_beat, job_finish, release_go_live
 from training_workers.engine import bases
 from training_workers.engine.adapters import read_adapter
@@ -25,10 +27,12 @@ from training_workers.engine.strategies.best_single import BestSingle
 from training_workers.engine.strategies.strategy import save_strategy
 from training_workers.engine.training import Cancelled, Recipe, Trained
 from training_workers.models import Job, Release, ReleaseExpert
+from training_workers.models.release import FALLBACK
 from training_workers.runs.evaluating import Evaluator, ProbeSet, answer_limit, probe_sets
 from training_workers.runs.heartbeat import Heartbeat
-from training_workers.runs.preparing import base_in_memory, examples_of, work_folder
+from training_workers.runs.preparing import base_in_memory, examples_of
 from training_workers.runs.train import keep_adapter, report
+from training_workers.work_folders import WorkFolder, work_folder
 
 NO_DATA = "All experts were trained elsewhere, and their data stayed there."
 CONTROLS = {
@@ -111,10 +115,7 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
         choice.strategy, pool, *sealed, choice.dev, _owners(composed), _contributors(members)
     )
     content = _report(composed, choice, subject, select, release.base, heartbeat)
-    folder = f"releases/{release.number}"
-    release.strategy_folder = folder
-    save_strategy(choice.strategy, release.strategy_path)
-    save_strategy(BestSingle.fit(choice.dev), release.fallback_path)
+    folder = _keep_strategy(choice, work_folder(job) / "strategy", release)
     with transaction.atomic():
         if not job_beat(job=job):
             raise Cancelled
@@ -179,10 +180,11 @@ def _train_controls(
     """The controls, kept among the adapters; an attempt that was broken off goes on."""
     if not contributions:
         return {}
+    work = WorkFolder(job)
     trainer = Trainer(
         base,
-        work_folder(job) / "controls",
-        watch=lambda name, progress: report(heartbeat, CONTROLS[name.split("-")[0]], progress),
+        work.path / "controls",
+        watch=lambda name, now: report(heartbeat, work, CONTROLS[name.split("-")[0]], now),
         should_stop=heartbeat.should_stop,
     )
     trained = {
@@ -190,9 +192,16 @@ def _train_controls(
         "sequential": trainer.sequential(contributions),
         "monolith_wide": trainer.pooled(contributions, wide=True),
     }
-    for name, one in trained.items():
-        keep_adapter(trainer.folder(name), one.sha256)
+    for name in trained:
+        keep_adapter(trainer.folder(name))
     return trained
+
+
+def _keep_strategy(choice: Choice, folder: Path, release: Release) -> str:
+    """Store the strategy with its fallback. Returns the name of their folder in the storage."""
+    save_strategy(choice.strategy, folder)
+    save_strategy(BestSingle.fit(choice.dev), folder / FALLBACK)
+    return folder_keep(folder, release.stored_below)
 
 
 def _owners(parts: Parts) -> dict[str, list[str]]:
@@ -224,12 +233,11 @@ def _report(
     heartbeat: Heartbeat,
 ) -> dict[str, Any]:
     """The release report, with what the site knows besides."""
-    media = Path(settings.MEDIA_ROOT) / "adapters"
     general = _general(base, parts.members)
     why = "No larger base is registered here."
     rivals = Rivals(
         {
-            name: read_adapter(media / trained.sha256, parts.base)
+            name: read_adapter(folder_at_hand(f"{ADAPTERS}/{trained.sha256}"), parts.base)
             for name, trained in parts.controls.items()
         },
         base_in_memory(general) if general else None,
