@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -89,6 +90,10 @@ class Bucket:
     def put(self, name: str, content: bytes) -> None:
         self.client.put_object(Bucket=BUCKET, Key=f"files/{name}", Body=content)
 
+    def get(self, name: str) -> bytes:
+        content: bytes = self.client.get_object(Bucket=BUCKET, Key=f"files/{name}")["Body"].read()
+        return content
+
     def delete(self, name: str) -> None:
         self.client.delete_object(Bucket=BUCKET, Key=f"files/{name}")
 
@@ -97,11 +102,14 @@ class Bucket:
             self.delete(name)
 
 
-def run_on_postgresql(arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+def run_on_postgresql(
+    arguments: Sequence[str], **options: Any
+) -> "subprocess.CompletedProcess[str]":
     """pytest with these arguments on `tests.on_postgresql`: a real PostgreSQL and a real Redis."""
     command = [sys.executable, "-m", "pytest", "--ds=tests.on_postgresql", *arguments]
     with postgresql() as there, redis_server() as address:
-        return subprocess.run(command, env=os.environ | there | {REDIS: address}, check=False)
+        env = os.environ | there | {REDIS: address}
+        return subprocess.run(command, env=env, text=True, check=False, **options)
 
 
 if __name__ == "__main__":

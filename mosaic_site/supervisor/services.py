@@ -25,16 +25,17 @@ class Service:
     ready: Callable[[], bool] | None = None
 
 
-def service(name: str, home: Path, port: int) -> Service:
+def service(name: str, home: Path, port: int, host: str = "127.0.0.1") -> Service:
     """The service `name`, one of `ALL` or a further `worker-gpu-<n>`, of the site in `home`.
 
+    The web process listens on `host` and `port`.
     Raises ValueError for any other name and FileNotFoundError where there is no redis-server.
     """
     if name == "redis":
         socket_path = redis_socket(home)
         return Service(name, _redis(home, socket_path), lambda: _answers_ping(socket_path))
     if name == "web":
-        return Service(name, _web(port), lambda: _answers_http(port))
+        return Service(name, _web(host, port), lambda: _answers_http(port))
     if name == "worker-default":
         # Two: a large dataset is checked for a minute or more, and the clock must go on beside it.
         return Service(name, _worker(name, "default", niceness=5, processes=2))
@@ -77,10 +78,10 @@ def _redis_server() -> str:
     )
 
 
-def _web(port: int) -> tuple[str, ...]:
+def _web(host: str, port: int) -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "uvicorn", "mosaic_site.asgi:application"),
-        *("--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"),
+        *("--host", host, "--port", str(port), "--lifespan", "off"),
         # Open WebSockets would otherwise hold up every stop.
         *("--timeout-graceful-shutdown", "1", "--ws", "websockets-sansio"),
     )
