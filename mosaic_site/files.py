@@ -89,8 +89,7 @@ def folder_delete(name: str) -> None:
         default_storage.delete(f"{name}/{file}")
     for folder in folders:
         folder_delete(f"{name}/{folder}")
-    if is_local():
-        default_storage.delete(name)
+    default_storage.delete(name)
 
 
 def listed(name: str) -> tuple[list[str], list[str]]:

@@ -63,7 +63,7 @@ class Machines:
             assert not newest or newest[0]["status"] != "failed", newest
             return newest[0] if newest and newest[0]["status"] == status else None
 
-        return eventually(f"a job is {status}", look, seconds=300)
+        return eventually(f"a job is {status}", look, seconds=600)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_two_machines_are_one_site(machines: Machines, tmp_path: Path) -> None:
     upload(ada, act(ada, begin), tmp_path)
     ben.start_workers()
     checked = "SELECT file FROM contributions_datasetversion WHERE status = 'valid'"
-    [version] = eventually("it is checked", lambda: machines.rows(checked))
+    [version] = eventually("it is checked", lambda: machines.rows(checked), seconds=300)
     assert version["file"] in machines.bucket.names("datasets/")
     assert files_of(ada) == set()
     assert files_of(ben) == {f"cache/{quote(version['file'], safe='')}"}
@@ -175,7 +175,7 @@ def test_two_machines_are_one_site(machines: Machines, tmp_path: Path) -> None:
     expert = act(ada, cast.approve, passes=LONG)
     job = machines.job("running")
     copied = f"work/job-{job['id']}/"
-    eventually("a checkpoint is copied", lambda: machines.bucket.names(copied))
+    eventually("a checkpoint is copied", lambda: machines.bucket.names(copied), seconds=300)
     assert files_of(ada) == set()
     die(ben)
     ada.start_workers()
@@ -208,4 +208,4 @@ def test_two_machines_are_one_site(machines: Machines, tmp_path: Path) -> None:
 
 def served(machine: Stack) -> None:
     log = machine.log("serving")
-    eventually("it is served", lambda: "serving release 1" in log.read_text(), seconds=400)
+    eventually("it is served", lambda: "serving release 1" in log.read_text(), seconds=600)
