@@ -1,6 +1,6 @@
 # Two commands matter: `make run` and `make test`. Both set up everything they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock
+.PHONY: help setup run test test-postgresql check bench lock
 
 python := .venv/bin/python
 # One more than the cores: the tests of the running site mostly wait for it.
@@ -10,6 +10,7 @@ code := manage.py mosaic_site contributions governance training_workers tests
 help:
 	@echo "make run     the whole site with a demo community, at http://127.0.0.1:8000 (MOSAIC_PORT=... for another port)"
 	@echo "make test    all tests, the browser's too"
+	@echo "make test-postgresql   the tests of pages and rows again, on a real PostgreSQL and Redis"
 	@echo "make check   lint, format, types, templates, deployment settings, migrations"
 	@echo "make bench   measures the numbers that the documentation states"
 	@echo "make setup   only installs what is needed, into .venv"
@@ -24,6 +25,10 @@ run: setup
 test: setup
 	@sh bin/chromium
 	$(python) -m pytest -n $(processes) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# What needs the database, on PostgreSQL and Redis: pure rooms and walks of the site run in `test`.
+test-postgresql: setup
+	$(python) -m tests.servers $(or $(ARGS),$(addprefix tests/,architecture contributions governance ledger members notices training_workers))
 
 check: setup
 	.venv/bin/ruff check .

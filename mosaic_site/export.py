@@ -10,6 +10,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.decorators import login_required
+from django.core.files.storage import default_storage
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, QuerySet
 from django.db.models.fields.files import FieldFile
@@ -27,11 +28,12 @@ from governance.models import (
     Report,
     Slate,
 )
+from mosaic_site.files import listed
 from mosaic_site.ledger.models import Entry
 from mosaic_site.members.access import member
 from mosaic_site.members.models import User
 from mosaic_site.notices.models import Notice
-from mosaic_site.zipping import BLOCK, Part, ZipResponse, blocks_of
+from mosaic_site.zipping import BLOCK, Part, ZipResponse
 
 README = """\
 Everything that you brought to this site and wrote on it, as of now.
@@ -110,8 +112,9 @@ def _expert(expert: Expert) -> Iterator[Part]:
     learnt = [version.sha256 for version in expert.versions.all()]
     yield f"{folder}/card.json", [_json({**_row(expert), "learnt_from": learnt})]
     if expert.adapter_folder:
-        for file in sorted(expert.adapter_path.glob("*")):
-            yield f"{folder}/adapter/{file.name}", blocks_of(file)
+        _, files = listed(expert.adapter_folder)
+        for name in files:
+            yield from _stored(f"{folder}/adapter/{name}", f"{expert.adapter_folder}/{name}")
 
 
 def _tables(person: User) -> dict[str, QuerySet[Any]]:
@@ -144,6 +147,11 @@ def _json(content: Any) -> bytes:
 
 
 def _file(name: str, file: FieldFile) -> Iterator[Part]:
-    if file.name and file.storage.exists(file.name):
-        with file.open("rb") as stored:
+    if file.name:
+        yield from _stored(name, file.name)
+
+
+def _stored(name: str, stored_name: str) -> Iterator[Part]:
+    if default_storage.exists(stored_name):
+        with default_storage.open(stored_name) as stored:
             yield name, stored.chunks(BLOCK)

@@ -60,7 +60,7 @@ def refuse_taken_name(owner: User, name: str) -> None:
             f"You have a dataset called “{name}” already.",
             "Choose another name, or add a version to that one.",
         )
-    if Upload.objects.open().filter(owner=owner, name=name).exists():
+    if Upload.objects.unfinished().filter(owner=owner, name=name).exists():
         raise Refused(
             f"An unfinished upload of yours is called “{name}”.",
             "Go on with that one or delete it, or choose another name.",

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 from contributions import access, actions
 from contributions.allowance import allowance_of
@@ -30,7 +31,7 @@ CONTENT_DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]+):")
 def upload_list(request: HttpRequest) -> HttpResponse:
     """What one has begun and not finished, and how much room there is."""
     person = member(request)
-    uploads = access.uploads_owned_by(person).open().with_received()
+    uploads = access.uploads_owned_by(person).unfinished().with_received()
     context = {"uploads": uploads, "allowance": allowance_of(person)}
     return render(request, "contributions/upload_list.html", context)
 
@@ -40,6 +41,10 @@ def upload_list(request: HttpRequest) -> HttpResponse:
 def upload_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Where an upload goes on after a reload. Once finished it leads to what came of it."""
     upload = access.upload_owned_by(member(request), pk)
+    if request.htmx and upload.status == Upload.Status.JOINING:  # type: ignore[attr-defined]
+        return HttpResponse(status=204)  # no news
+    if request.htmx:  # type: ignore[attr-defined]
+        return HttpResponseClientRedirect((upload.version or upload).get_absolute_url())
     if upload.version is not None:
         return redirect(upload.version)
     received = sum(upload.parts.values_list("size", flat=True))
@@ -62,7 +67,7 @@ def api_uploads(request: HttpRequest) -> HttpResponse:
     """GET: one's room and unfinished uploads. POST name or dataset, filename, size: start one."""
     person = member(request)
     if request.method == "GET":
-        uploads = access.uploads_owned_by(person).open().prefetch_related("parts")
+        uploads = access.uploads_owned_by(person).unfinished().prefetch_related("parts")
         return JsonResponse(
             {
                 "allowance": asdict(allowance_of(person)),
@@ -100,19 +105,9 @@ def api_upload(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @api(Scope.DATASETS_WRITE)
 def api_upload_finish(request: HttpRequest, pk: int) -> HttpResponse:
-    """All parts are here: make the dataset version. It is received now and checked by a worker."""
-    upload = access.upload_owned_by(member(request), pk)
-    version = actions.upload_finish(upload=upload)
-    return JsonResponse(
-        {
-            "version": version.pk,
-            "dataset": version.dataset_id,
-            "sha256": version.sha256,
-            "status": version.status,
-            "page": version.get_absolute_url(),
-        },
-        status=201,
-    )
+    """All parts are here: a worker puts them together and checks the whole. GET says how far."""
+    upload = actions.upload_finish(upload=access.upload_owned_by(member(request), pk))
+    return JsonResponse(_told(upload), status=200 if upload.version_id else 202)
 
 
 def _take_part(request: HttpRequest, upload: Upload) -> HttpResponse:
@@ -147,18 +142,22 @@ def _content_digest(request: HttpRequest) -> str:
 
 def _told(upload: Upload) -> dict[str, Any]:
     """An upload as programs read it; `parts` maps the numbers that are here to their SHA-256."""
+    made = upload.version
     return {
         "id": upload.pk,
         "name": upload.name,
-        "dataset": upload.dataset_id,
+        "dataset": made.dataset_id if made else upload.dataset_id,
         "filename": upload.filename,
         "size": upload.size,
         "part_bytes": upload.part_bytes,
         "part_count": upload.part_count,
         "status": upload.status,
         "version": upload.version_id,
+        "sha256": made.sha256 if made else None,
+        "problem": upload.problem,
+        "remedy": upload.remedy,
         "parts": {part.number: part.sha256 for part in upload.parts.all()},
         "url": reverse("contributions:api_upload", args=[upload.pk]),
         "finish": reverse("contributions:api_upload_finish", args=[upload.pk]),
-        "page": upload.get_absolute_url(),
+        "page": (made or upload).get_absolute_url(),
     }

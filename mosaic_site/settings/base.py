@@ -5,6 +5,8 @@ from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Queue
+from kombu.common import Broadcast
 
 from mosaic_site.monitoring.logs import configuration
 
@@ -162,14 +164,22 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "tidying": {
+        "task": "training_workers.tasks.tidy",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "erasing": {
         "task": "training_workers.tasks.erase",
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
 }
+# What is sent to `machines` reaches every worker, and not one of them.
+CELERY_TASK_QUEUES = [Queue("default"), Queue("checks"), Queue("gpu"), Broadcast("machines")]
 CELERY_TASK_ROUTES = {
     "training_workers.tasks.work": {"queue": "gpu"},
+    "training_workers.tasks.tidy": {"queue": "machines", "exchange": "machines"},
     "contributions.tasks.check": {"queue": "checks"},
     # It waits for a mail server for seconds, and the clock must not.
     "mosaic_site.tasks.examine": {"queue": "checks"},
@@ -197,6 +207,11 @@ MOSAIC_UPLOAD_EXPIRY_DAYS = env.int("MOSAIC_UPLOAD_EXPIRY_DAYS", 7)
 MOSAIC_CONTROLS = env.list("MOSAIC_CONTROLS", default=["monolith", "sequential", "monolith_wide"])
 if _unknown := set(MOSAIC_CONTROLS) - {"monolith", "sequential", "monolith_wide"}:
     raise ImproperlyConfigured(f"MOSAIC_CONTROLS has no {', '.join(sorted(_unknown))}.")
+# Copies of what lies in a storage that is no folder, on each machine: so many at most, but for what
+# is in use.
+MOSAIC_CACHE_BYTES = env.int("MOSAIC_CACHE_MIB", 20480) * 2**20
+# How often a training's checkpoint is copied to the storage, for another machine to go on from.
+MOSAIC_CHECKPOINT_COPY_SECONDS = env.int("MOSAIC_CHECKPOINT_COPY_SECONDS", 60)
 # A sentence encoder that routers may see questions through, a folder or Hub id; empty for none.
 MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
 # Whose clock closes a vote (see mosaic_site/clock.py): the "machine"'s or the "database"'s.

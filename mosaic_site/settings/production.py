@@ -3,6 +3,7 @@
 from mosaic_site.monitoring.logs import configuration
 from mosaic_site.settings.base import *  # noqa: F403
 from mosaic_site.settings.base import REPOSITORY, STORAGES, env
+from mosaic_site.settings.storage import storage
 
 SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
@@ -21,7 +22,8 @@ MOSAIC_HOME = env.path("MOSAIC_HOME", str(REPOSITORY / "var"))
 MEDIA_ROOT = env.path("MEDIA_ROOT", str(REPOSITORY / "var" / "media"))
 STATIC_ROOT = env.path("STATIC_ROOT", str(REPOSITORY / "staticfiles"))
 STORAGES = STORAGES | {
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+    "default": storage(env.str("MOSAIC_STORAGE", "")),
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 MOSAIC_CLOCK = env.str("MOSAIC_CLOCK", "database")
 MOSAIC_URL = env.str("MOSAIC_URL")

@@ -28,16 +28,17 @@ class Service:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-def service(name: str, home: Path, port: int) -> Service:
+def service(name: str, home: Path, port: int, host: str = "127.0.0.1") -> Service:
     """The service `name`, one of `ALL` or a further `worker-gpu-<n>`, of the site in `home`.
 
+    The web process listens on `host` and `port`.
     Raises ValueError for any other name and FileNotFoundError where there is no redis-server.
     """
     if name == "redis":
         socket_path = redis_socket(home)
         return Service(name, _redis(home, socket_path), lambda: _answers_ping(socket_path))
     if name == "web":
-        return Service(name, _web(port), lambda: _answers_http(port))
+        return Service(name, _web(host, port), lambda: _answers_http(port))
     if name == "worker-default":
         return Service(name, _worker(name, "default", niceness=5, processes=1))
     if name == "worker-checks":
@@ -86,10 +87,10 @@ def _redis_server() -> str:
     )
 
 
-def _web(port: int) -> tuple[str, ...]:
+def _web(host: str, port: int) -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "uvicorn", "mosaic_site.asgi:application"),
-        *("--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"),
+        *("--host", host, "--port", str(port), "--lifespan", "off"),
         # Open WebSockets would otherwise hold up every stop.
         *("--timeout-graceful-shutdown", "1", "--ws", "websockets-sansio"),
         # Compressing for each of a thousand watchers takes a core, and 300 KiB of memory each.
@@ -104,7 +105,9 @@ def _celery(command: str) -> tuple[str, ...]:
 def _worker(name: str, queue: str, *, niceness: int, processes: int) -> tuple[str, ...]:
     # Nice, so that a page is answered while an expert trains on the same cores.
     return (
-        *("nice", "-n", str(niceness), *_celery("worker"), "-Q", queue, "-n", f"{name}@%h"),
+        *("nice", "-n", str(niceness), *_celery("worker"), "-n", f"{name}@%h"),
+        # And what is for every machine.
+        *("-Q", f"{queue},machines"),
         "--loglevel=INFO",
         *("--pool", "prefork", "--concurrency", str(processes)),
         *("--without-gossip", "--without-mingle"),

@@ -17,6 +17,7 @@ class Answer(Enum):
     PAGE = "a page"
     FILE = "a file, sent bit by bit"
     DONE = "it is done, and the ledger says so"
+    TAKEN = "a worker will do it"
     ELSEWHERE = "another page"
     LOGIN = "the page to sign in"
     MISSING = "there is no such thing"
@@ -103,7 +104,8 @@ MEMBERS_API = Door(
 )
 _NO = Answer.NOT_ALLOWED
 OWNERS_API = Door(get=(_UNKNOWN, _MISSING, _PAGE, _MISSING), post=(_NO, _NO, _NO, _NO))
-OWNERS_API_VERB = _verb(_UNKNOWN, _MISSING, _DONE, _MISSING)
+# Work for a worker, of whose outcome the ledger hears.
+OWNERS_API_VERB = _verb(_UNKNOWN, _MISSING, Answer.TAKEN, _MISSING)
 # Programs with a token alone; who is signed in with a browser is nobody there.
 _NOBODY = (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
 TOKENS_PAGE = Door(get=_NOBODY, post=(_NO, _NO, _NO, _NO))

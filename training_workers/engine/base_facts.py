@@ -97,7 +97,9 @@ def _folder(source: str, revision: str) -> Path:
         patterns = [*IDENTITY, "README.md"]
         return Path(snapshot_download(source, revision=revision or None, allow_patterns=patterns))
     except HFValidationError as error:
-        raise BaseError(f"{source} is neither a folder nor the id of a model.") from error
+        raise BaseError(
+            f"{source} is neither a folder on this machine nor the id of a model."
+        ) from error
     except (HfHubHTTPError, OSError) as error:
         raise BaseError(f"{source} cannot be fetched from the Hub: {error}") from error
 
