@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django.live_server_helper import LiveServer
 
 from mosaic_site.members.models import User
@@ -20,6 +20,10 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 # In the dark nothing else can change.
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 LOUD = {"error", "warning"}
+# The innermost element that sticks out, as its tag, class and words.
+WIDEST = """() => [...document.querySelectorAll("main *, header *, footer *")]
+  .filter(one => one.getBoundingClientRect().right > innerWidth && !one.closest(".table-scroll"))
+  .slice(-1).map(one => `<${one.tagName} ${one.className}> ${one.textContent.slice(0, 60)}`)[0]"""
 # The member whose it is sees the most of a page.
 BY_WHOM = ("owner", "steward", "visitor")
 
@@ -41,14 +45,14 @@ FILES = {
 PAGES = [name for name in DOORS if shown_to(name) and name not in FILES]
 
 
-def _window(browser: Browser, address: str, cookie: str) -> Page:
+def _session(browser: Browser, address: str, cookie: str) -> BrowserContext:
     context = browser.new_context(base_url=address, reduced_motion="reduce")
     # The server of this test speaks HTTP alone.
     context.route_web_socket("**/ws/**", lambda socket: None)
     if cookie:
         session = {"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": address}
         context.add_cookies([session])
-    return context.new_page()
+    return context
 
 
 def _sign_in(person: User | None) -> str:
@@ -73,6 +77,7 @@ def _problems(page: Page, url: str) -> list[str]:
     """What is wrong with the page at `url`, in words."""
     said: list[str] = []
     page.on("console", lambda one: said.append(one.text) if one.type in LOUD else None)
+    page.on("response", lambda one: said.append(one.url) if one.status >= 400 else None)
     page.set_viewport_size({"width": WIDTHS[-1], "height": 900})
     page.emulate_media(color_scheme="light")
     response = page.goto(url)
@@ -85,8 +90,8 @@ def _problems(page: Page, url: str) -> list[str]:
         page.set_viewport_size({"width": width, "height": 900})
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
-            problems.append(f"{wide} px wide on a screen of {width}")
-    return problems + [f"the console says {text}" for text in said]
+            problems.append(f"{wide} px wide on a screen of {width}: {page.evaluate(WIDEST)}")
+    return problems + [f"the browser says {text}" for text in said]
 
 
 @pytest.mark.slow
@@ -96,8 +101,11 @@ def test_pages_are_accessible_and_fit_every_screen(live_server: LiveServer) -> N
     urls = {name: crowd.url(name) for name in PAGES}
     cookies = {who: _sign_in(crowd.people[who]) for who in BY_WHOM}
     with chromium() as browser:
-        windows = {who: _window(browser, live_server.url, cookies[who]) for who in BY_WHOM}
-        found = {name: _problems(windows[shown_to(name) or ""], urls[name]) for name in PAGES}
+        sessions = {who: _session(browser, live_server.url, cookies[who]) for who in BY_WHOM}
+        found = {}
+        for name in PAGES:
+            with sessions[shown_to(name) or ""].new_page() as page:
+                found[name] = _problems(page, urls[name])
 
     wrong = [f"{name}: {problem}" for name, problems in found.items() for problem in problems]
     assert not wrong, "\n".join(wrong)
