@@ -31,6 +31,7 @@ class WorkFolder:
         self.path = work_folder(job)
         self._job = job
         self._copies = 0
+        self._copied = 0
         self._next_copy = time.monotonic() + settings.MOSAIC_CHECKPOINT_COPY_SECONDS
         if job.attempt > 1 and self._attempt_here() != job.attempt - 1:
             self._unpack()
@@ -38,14 +39,20 @@ class WorkFolder:
         (self.path / ATTEMPT).write_text(str(job.attempt))
 
     def copy_now_and_then(self) -> None:
-        """Copy the folder to the storage, if it is time to. To be called between two steps."""
-        if time.monotonic() < self._next_copy:
+        """Copy the folder to the storage, if it is time to and there is news in it. To be called
+        between two steps."""
+        if time.monotonic() < self._next_copy or self._newest() == self._copied:
             return
-        began = time.monotonic()
+        began, self._copied = time.monotonic(), self._newest()
         self._copy()
         took = time.monotonic() - began
         pause = max(settings.MOSAIC_CHECKPOINT_COPY_SECONDS, took / SHARE)
         self._next_copy = time.monotonic() + pause
+
+    def _newest(self) -> int:
+        """When something was written last, in nanoseconds; 0 for nothing to go on from."""
+        files = (path for path in self.path.rglob("*") if path.is_file() and path.name != ATTEMPT)
+        return max((path.stat().st_mtime_ns for path in files), default=0)
 
     def _attempt_here(self) -> int:
         try:

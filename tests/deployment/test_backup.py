@@ -4,10 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pgserver
 import pytest
 
 from mosaic_site.bench.postgresql import SOCKET, postgresql
@@ -16,7 +16,10 @@ from tests.servers import Bucket, object_server
 
 pytestmark = pytest.mark.slow
 
-BINARIES = Path(pgserver.__file__).parent / "pginstall" / "bin"
+# Not by importing it: that warns where the system sets no XDG_RUNTIME_DIR.
+_pgserver = find_spec("pgserver")
+assert _pgserver is not None and _pgserver.origin is not None
+BINARIES = Path(_pgserver.origin).parent / "pginstall" / "bin"
 
 
 class Site:

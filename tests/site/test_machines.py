@@ -33,7 +33,7 @@ from tests.site.stack import ANSWERED, Person, act, eventually
 
 pytestmark = pytest.mark.slow
 
-LONG = 96  # passes: long enough for a checkpoint, which is written every 5 seconds
+LONG = 64  # passes: long enough for a checkpoint, which is written every 5 seconds
 STEPS_OF_THE_SECOND_ATTEMPT = """
     SELECT (data->>'step')::int AS step FROM training_workers_jobevent
     WHERE data->>'phase' = 'training' AND sequence > (
