@@ -263,8 +263,8 @@ def _measurements(
     errors = done.errors + logged + found["failed"]
     how = (
         f"{minutes:g} minutes on PostgreSQL, one machine, seed {SEED}: "
-        f"{len(done.uploads)} uploads, {done.casts} casts of {len(done.voters)} members, {done.chats} chats, {done.experts} "
-        f"experts trained, {done.pages} pages."
+        f"{len(done.uploads)} uploads, {done.casts} casts of {len(done.voters)} members, "
+        f"{done.chats} chats, {done.experts} experts trained, {done.pages} pages."
     )
     each = ", ".join(f"{name} {now / then - 1:+.1%}" for name, (then, now) in growth.items())
     return [
