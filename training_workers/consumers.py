@@ -95,7 +95,9 @@ class JobConsumer(_WithTask):
                 self.stale.clear()
                 await self.send(text_data=await SHARED.panel(self.job_id))
                 await asyncio.sleep(PAUSE_SECONDS)
-        except (DatabaseError, OSError) as error:
+        except OSError:
+            logger.debug("a reader of job %s left", self.job_id)
+        except DatabaseError as error:
             # The page connects again by itself and is shown the rows as they are then.
             logger.warning("job %s is not shown live: %s", self.job_id, error)
             with contextlib.suppress(OSError):

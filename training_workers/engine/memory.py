@@ -46,12 +46,13 @@ def device_words(device: torch.device) -> str:
 
 
 def checkpoint_activations(model: Any) -> None:
-    """Keep only each layer's input in the forward pass (Chen et al., arXiv 1604.06174).
+    """Keep only each layer's input of a PEFT model in the forward pass (Chen et al., arXiv
+    1604.06174).
 
     Layers do so in training mode alone. They are put into it by themselves, without what is inside
     them, so that the base's own dropout stays off and the numbers stay the same.
     """
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer):
             module.training = True
