@@ -48,7 +48,9 @@ def _operation(
     path: str, method: str, said: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> Operation:
     content = said.get("requestBody", {}).get("content", {})
-    answer = next((r for status, r in said["responses"].items() if status.startswith("2")), {})
+    answer: Mapping[str, Any] = next(
+        (one for status, one in said["responses"].items() if status.startswith("2")), {}
+    )
     shape = _shape(answer.get("content", {}), schema)
     results = shape.get("properties", {}).get("results", {})
     is_paged = "results" in shape.get("properties", {})

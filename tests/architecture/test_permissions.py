@@ -16,6 +16,7 @@ from mosaic_site.ledger.models import Entry
 from mosaic_site.members.models import Scope, User
 from mosaic_site.members.tokens import token_make
 from tests.architecture.doors import DOORS, PEOPLE, SOCKETS, Address, Answer, addresses
+from tests.architecture.permissions_page import PAGE, page
 from tests.architecture.things import Things
 from tests.factories import make_user
 from tests.training_workers.sockets import Page
@@ -35,6 +36,11 @@ def test_every_address_stands_in_the_table() -> None:
     ours = {address.name for address in addresses() if not address.is_accounts}
     assert ours == DOORS.keys()
     assert {str(route.pattern) for route in websocket_urlpatterns} == SOCKETS.keys()
+
+
+def test_the_page_that_people_read_says_the_same() -> None:
+    """Else: python -m tests.architecture.permissions_page"""
+    assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def _answer(response: HttpResponse, method: str, wrote: bool) -> Answer:
