@@ -14,6 +14,7 @@ urlpatterns = [
     path("account/signup/", JoinView.as_view(), name="account_signup"),
     path("me/export/", export.my_export, name="my_export"),
     path("account/", include("allauth.urls")),
+    path("api/v1/", include("mosaic_site.api.urls")),
     path("ledger/", include("mosaic_site.ledger.urls")),
     path("help/", include("mosaic_site.help.urls")),
     path("inbox/", include("mosaic_site.notices.urls")),
@@ -22,3 +23,6 @@ urlpatterns = [
     path("", include("governance.urls")),
     path("", include("training_workers.urls")),
 ]
+
+handler404 = "mosaic_site.views.missing"
+handler500 = "mosaic_site.views.broken"

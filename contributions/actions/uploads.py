@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 class PartDamaged(Refused):
     """A part that did not arrive as it was sent. Sending it again helps."""
 
+    status = 422
+
 
 def upload_start(
     *,

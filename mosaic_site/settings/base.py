@@ -33,6 +33,8 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "channels",
     "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
 ]
 
 # https://docs.djangoproject.com/en/5.2/topics/http/middleware/#middleware-ordering
@@ -112,6 +114,41 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_LOGOUT_ON_GET = False
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+# Counted in the cache, so that all web processes count together; by the address at the other end of
+# the connection (see `mosaic_site.addresses`), by account, or by the name that is tried.
+# https://docs.allauth.org/en/latest/account/rate_limits.html
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+
+# https://www.django-rest-framework.org/api-guide/settings/
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "mosaic_site.api.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["mosaic_site.api.authentication.MayUse"],
+    "DEFAULT_THROTTLE_CLASSES": ["mosaic_site.api.authentication.Pace"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [
+        "mosaic_site.api.parsers.SmallJSON",
+        "mosaic_site.api.parsers.SmallForm",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "mosaic_site.api.schema.Described",
+    "EXCEPTION_HANDLER": "mosaic_site.api.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+}
+# https://drf-spectacular.readthedocs.io/en/latest/settings.html
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Mosaic",
+    "DESCRIPTION": "What a member can do on the site, for programs.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [],  # choices stand where they are used, not under invented names
+}
 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "mosaic@localhost")
 # Seconds; without it a mail server that hangs holds a worker for ever.
@@ -236,5 +273,10 @@ MOSAIC_API_QUESTIONS_A_MINUTE = env.int("MOSAIC_API_QUESTIONS_A_MINUTE", 600)
 MOSAIC_COMMENTS_AN_HOUR = env.int("MOSAIC_COMMENTS_AN_HOUR", 20)
 MOSAIC_PROPOSALS_AN_HOUR = env.int("MOSAIC_PROPOSALS_AN_HOUR", 10)  # changes count too
 MOSAIC_REPORTS_AN_HOUR = env.int("MOSAIC_REPORTS_AN_HOUR", 10)
+# Requests to the API: of a member with all their tokens, and of an address without any.
+MOSAIC_API_RATES = {
+    "member": env.str("MOSAIC_API_RATE_MEMBER", "600/minute"),
+    "visitor": env.str("MOSAIC_API_RATE_VISITOR", "120/minute"),
+}
 
 LOGGING = configuration(machine_readable=False)

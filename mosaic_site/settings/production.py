@@ -18,6 +18,14 @@ CHANNEL_LAYERS = {
         "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 15}]},
     }
 }
+CACHES = {
+    "default": {
+        "BACKEND": "mosaic_site.cache.SharedCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "cache",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+}
 MOSAIC_HOME = env.path("MOSAIC_HOME", str(REPOSITORY / "var"))
 MEDIA_ROOT = env.path("MEDIA_ROOT", str(REPOSITORY / "var" / "media"))
 STATIC_ROOT = env.path("STATIC_ROOT", str(REPOSITORY / "staticfiles"))

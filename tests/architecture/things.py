@@ -227,6 +227,13 @@ class Things:
         )
 
     @cached_property
+    def receipt(self) -> str:
+        """Of a ballot that another member has cast."""
+        voter = self.people["stranger"]
+        assert voter is not None
+        return decide.ballot_cast(voter=voter, round_=self.open_round, approvals=[]).receipt
+
+    @cached_property
     def candidate(self) -> Candidate:
         return self.open_round.candidates.all()[0]
 

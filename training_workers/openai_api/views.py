@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from mosaic_site.addresses import address_of
 from mosaic_site.members.models import Scope, User
 from mosaic_site.members.tokens import NotLetIn, token_let_in
 from training_workers import talking
@@ -53,11 +54,15 @@ def endpoint(*methods: str) -> Callable[[View[P]], Endpoint[P]]:
 async def _member(request: HttpRequest) -> User:
     authorization = request.headers.get("Authorization", "")
     try:
-        token = await sync_to_async(token_let_in)(authorization=authorization, scope=Scope.TALK)
+        token = await sync_to_async(token_let_in)(
+            authorization=authorization, scope=Scope.TALK, address=address_of(request)
+        )
     except NotLetIn as refusal:
         code = "invalid_api_key" if refusal.status == 401 else refusal.error
-        challenge = {"WWW-Authenticate": refusal.challenge}
-        raise ApiError(refusal.status, str(refusal), code, headers=challenge) from refusal
+        told = {"WWW-Authenticate": refusal.challenge}
+        if refusal.seconds is not None:
+            told = {"Retry-After": str(refusal.seconds)}
+        raise ApiError(refusal.status, str(refusal), code, headers=told) from refusal
     member: User = token.member
     return member
 
