@@ -29,7 +29,7 @@ class Allowance:
 
 def allowance_of(member: User) -> Allowance:
     stored = DatasetVersion.objects.filter(dataset__owner=member).exclude(file="")
-    reserved = Upload.objects.open().filter(owner=member)
+    reserved = Upload.objects.unfinished().filter(owner=member)
     return Allowance(
         file=settings.MOSAIC_FILE_LIMIT_BYTES,
         form=settings.MOSAIC_UPLOAD_LIMIT_BYTES,

@@ -9,6 +9,9 @@ class Refused(Exception):
     `remedy`, what to do, may be given by itself, for readers that are programs.
     """
 
+    status = 409
+    """With which programs are answered."""
+
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(f"{problem} {remedy}".strip())
         self.problem, self.remedy = problem, remedy

@@ -15,6 +15,7 @@ from typing import Any
 import redis
 from celery.beat import PersistentScheduler
 from celery.signals import heartbeat_sent
+from celery.worker import state
 from django.conf import settings
 
 BEAT, WORKER = "beat", "worker"
@@ -81,4 +82,5 @@ class Scheduler(PersistentScheduler):
 def _worker_lives(sender: Any, **_: Any) -> None:
     """Celery calls this every 2 s, from the parent process: a long task holds nothing up."""
     queues = sorted(sender.eventer.app.amqp.queues.consume_from)
-    say(WORKER, sender.eventer.hostname, queues=queues)
+    tasks = sorted(request.name for request in list(state.active_requests))
+    say(WORKER, sender.eventer.hostname, queues=queues, tasks=tasks)

@@ -23,6 +23,7 @@ class TrainingWorkersConfig(AppConfig):
                 "job.queued_late": "queued late the job",
                 "job.requeued": "took up again the job",
                 "job.failed": "gave up the job",
+                "job.prioritised": "changed the place in the queue of the job",
                 "job.cancel_requested": "asked to cancel the job",
                 "release.composing": "began to compose",
                 "release.live": "made live",

@@ -9,6 +9,7 @@ from django.utils import timezone
 from contributions.models import Base
 from mosaic_site.health import Finding, error, ok, warning
 from training_workers.models import Job, Release, ReleaseExpert
+from training_workers.scheduling import Queue
 from training_workers.serving import client
 
 A_DAY = timedelta(days=1)
@@ -65,7 +66,7 @@ def jobs() -> Iterator[Finding]:
     now = timezone.now()
     silence = timedelta(seconds=3 * settings.MOSAIC_HEARTBEAT_TIMEOUT_SECONDS)
     silent = Job.objects.filter(status=Job.Status.RUNNING, heartbeat_at__lt=now - silence)
-    waiting = Job.objects.in_queue_order().filter(created_at__lt=now - LATE)
+    waiting = Job.objects.filter(pk__in=Queue().ready, created_at__lt=now - LATE)
     failed = Job.objects.filter(status=Job.Status.FAILED, finished_at__gt=now - A_DAY)
     if (count := silent.count()) > 0:
         yield error(

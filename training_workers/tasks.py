@@ -16,6 +16,12 @@ def erase() -> None:
 
 
 @shared_task
+def tidy() -> None:
+    """Drop from this machine what has ended or was erased. Sent to every worker."""
+    actions.machine_tidy()
+
+
+@shared_task
 def work() -> None:
     """Take the next job of the `gpu` queue."""
     from training_workers.runs.work import work as take_next  # torch, for gpu workers only

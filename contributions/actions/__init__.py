@@ -45,6 +45,7 @@ from contributions.actions.uploads import (
     reconcile_uploads,
     upload_abort,
     upload_finish,
+    upload_join,
     upload_start,
 )
 
@@ -80,6 +81,7 @@ __all__ = [
     "reconcile_uploads",
     "upload_abort",
     "upload_finish",
+    "upload_join",
     "upload_start",
     "version_acknowledge",
     "version_check",

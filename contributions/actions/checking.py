@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -23,9 +24,9 @@ from contributions.comparison import Comparison, Shared, told
 from contributions.intake import Finding, Report
 from contributions.models import Base, DatasetVersion, Probe
 from contributions.models.dataset import DATASET_VERSION_LIFECYCLE
-from contributions.stored import at_hand
 from mosaic_site import clock, live
 from mosaic_site.errors import Refused, disk_is_full
+from mosaic_site.files import file_at_hand
 from mosaic_site.ledger.chain import record
 from mosaic_site.pulse import Pulse
 
@@ -69,7 +70,7 @@ def _check(version: DatasetVersion, scratch: Path) -> None:
     from contributions.intake import check, sample  # heavy, for workers only
     from contributions.tokens import token_counter
 
-    upload = at_hand(version.file, scratch)
+    upload = file_at_hand(str(version.file.name), version.sha256)
     version.mapping = version.mapping or _said_before(version, sample(upload).columns)
     base = Base.objects.filter(active=True).first()
     count_tokens = token_counter(base) if base else None
@@ -83,7 +84,7 @@ def _check(version: DatasetVersion, scratch: Path) -> None:
         mapping=version.mapping or None,
         known_probes=list(Probe.objects.open().values_list("prompt", "answer")),
         sealed_probes=list(sealed.values_list("prompt", "answer")),
-        others=_indices(version, scratch),
+        others=_indices(version),
         index_out=index,
         count_tokens=count_tokens,
         on_progress=partial(_still_checking, version),
@@ -105,11 +106,11 @@ def _said_before(version: DatasetVersion, columns: list[str]) -> dict[str, Any]:
     return mapping or {}
 
 
-def _indices(version: DatasetVersion, scratch: Path) -> dict[str, Path]:
+def _indices(version: DatasetVersion) -> dict[str, Path]:
     found = {}
     for other in _compared_with(version):
         with suppress(FileNotFoundError):  # erased in this moment
-            found[str(other.pk)] = at_hand(other.index_file, scratch)
+            found[str(other.pk)] = file_at_hand(str(other.index_file.name))
     return found
 
 
@@ -144,7 +145,8 @@ def _still_checking(version: DatasetVersion, done: int, size: int) -> None:
 
 def _conclude(checked: DatasetVersion, report: Report, rows: Path, index: Path) -> None:
     """Write what the check found, unless another worker has taken the version over."""
-    stem = f"datasets/{checked.sha256[:2]}/{checked.sha256}-{checked.pk}"
+    # A name of this check's own: another worker may have taken the version over.
+    stem = f"datasets/{checked.sha256[:2]}/{checked.sha256}-{uuid.uuid4().hex}"
     stored = {}
     if report.ok:
         stored = {"rows_file": f"{stem}.rows.jsonl", "index_file": f"{stem}.index"}
@@ -300,7 +302,7 @@ def _receive_again(version: DatasetVersion) -> None:
     version.status, version.report_data = DatasetVersion.Status.RECEIVED, {}
     version.check_attempts, version.received_at = 0, timezone.now()
     version.save()
-    live.nudge("contributions")
+    live.nudge("contributions", "check")
 
 
 def reconcile() -> None:

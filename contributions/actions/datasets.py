@@ -60,7 +60,7 @@ def refuse_taken_name(owner: User, name: str) -> None:
             f"You have a dataset called “{name}” already.",
             "Choose another name, or add a version to that one.",
         )
-    if Upload.objects.open().filter(owner=owner, name=name).exists():
+    if Upload.objects.unfinished().filter(owner=owner, name=name).exists():
         raise Refused(
             f"An unfinished upload of yours is called “{name}”.",
             "Go on with that one or delete it, or choose another name.",
@@ -88,7 +88,7 @@ def add_version(dataset: Dataset, version: DatasetVersion) -> None:
         subject=version,
         data={"sha256": version.sha256, "bytes": version.size},
     )
-    live.nudge("contributions")
+    live.nudge("contributions", "check")
 
 
 def _weigh(owner: User, file: File[bytes], filename: str) -> None:

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from contributions.actions.datasets import dataset_take_version
 from contributions.models import DatasetVersion, MaskedCopy
-from contributions.stored import at_hand
 from mosaic_site import clock, live
 from mosaic_site.errors import Refused
+from mosaic_site.files import file_at_hand
 from mosaic_site.ledger.chain import record
 from mosaic_site.pulse import Pulse
 
@@ -62,7 +62,7 @@ def version_mask(*, version: DatasetVersion) -> MaskedCopy:
         copy.problem, copy.taken_at, copy.asked_at = "", None, timezone.now()
         copy.save()
         record(actor=version.dataset.owner, action="dataset.mask_asked", subject=version)
-        live.nudge("contributions")
+        live.nudge("contributions", "check")
     return copy
 
 
@@ -92,7 +92,7 @@ def _make(copy: MaskedCopy) -> None:
         alive = Pulse(partial(_still_here, copy), every=PULSE_SECONDS)
         with alive, TemporaryDirectory() as scratch:
             masked = Path(scratch) / "masked.jsonl"
-            source = at_hand(copy.source.file, Path(scratch))
+            source = file_at_hand(str(copy.source.file.name), copy.source.sha256)
             replaced = mask(source, out=masked, mapping=copy.source.mapping or None)
             with masked.open("rb") as stream:
                 _conclude(copy, File(stream), replaced)

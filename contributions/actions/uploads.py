@@ -9,6 +9,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
@@ -19,11 +20,12 @@ from django.utils import timezone
 from contributions.actions.datasets import add_version, make_room, received, refuse_taken_name
 from contributions.actions.storing import Source, store
 from contributions.allowance import allowance_of
-from contributions.models import Dataset, DatasetVersion, Upload, UploadPart
-from contributions.models.upload import UPLOAD_LIFECYCLE
+from contributions.models import Dataset, Upload, UploadPart
+from contributions.models.upload import UNFINISHED, UPLOAD_LIFECYCLE
 from mosaic_site import live
 from mosaic_site.display.words import mib
 from mosaic_site.errors import Refused
+from mosaic_site.files import folder_delete
 from mosaic_site.members.models import User
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 class PartDamaged(Refused):
     """A part that did not arrive as it was sent. Sending it again helps."""
+
+    status = 422
 
 
 def upload_start(
@@ -120,46 +124,66 @@ def part_receive(*, upload: Upload, number: int, sha256: str, size: int, body: S
             default_storage.delete(stored.name)
 
 
-def upload_finish(*, upload: Upload) -> DatasetVersion:
-    """Put the parts together as a dataset version: received now, checked by a worker.
+def upload_finish(*, upload: Upload) -> Upload:
+    """All parts are here: a worker puts them together as a dataset version, and checks that.
 
-    Finished again it is the same version. Raises Refused while parts are missing, and where the
-    content or the name was brought already; the upload is then as it was.
+    Finished again it is the same. Raises Refused while parts are missing.
     """
+    with transaction.atomic():
+        upload = Upload.objects.select_for_update().get(pk=upload.pk)
+        if upload.status in {Upload.Status.JOINING, Upload.Status.FINISHED}:
+            return upload
+        _require_open(upload)
+        here = set(upload.parts.values_list("number", flat=True))
+        missing = [number for number in range(1, upload.part_count + 1) if number not in here]
+        if missing:
+            raise Refused(
+                f"{len(missing)} of {upload.part_count} parts are not here yet; "
+                f"the first of them is part {missing[0]}.",
+                "Send them, then finish.",
+            )
+        _move(upload, Upload.Status.JOINING, joining_since=None, problem="", remedy="")
+    return upload
+
+
+def upload_join(*, upload_id: int) -> None:
+    """Put the parts together. What the whole is refused for its owner finds on its page.
+
+    Does nothing where another worker is at it. One that falls silent is taken for lost.
+    """
+    if not Upload.objects.to_join().filter(pk=upload_id).update(joining_since=timezone.now()):
+        return
+    upload = Upload.objects.get(pk=upload_id)
     parts = list(upload.parts.order_by("number"))
-    # Only after the parts: whoever finishes it first has them deleted.
-    upload.refresh_from_db()
-    if upload.version is not None:
-        return upload.version
-    _require_open(upload)
-    here = {part.number for part in parts}
-    missing = [number for number in range(1, upload.part_count + 1) if number not in here]
-    if missing:
-        raise Refused(
-            f"{len(missing)} of {upload.part_count} parts are not here yet; "
-            f"the first of them is part {missing[0]}.",
-            "Send them, then finish.",
-        )
     try:
         with (
-            received(_opened(parts), upload.filename, uuid.uuid4()) as version,
+            received(_opened(upload, parts), upload.filename, uuid.uuid4()) as version,
             transaction.atomic(),
         ):
-            locked = Upload.objects.select_for_update().get(pk=upload.pk)
-            if locked.version is not None:
-                return locked.version
-            _require_open(locked)
-            add_version(_dataset_for(locked), version)
-            locked.version = version
-            _end(locked, Upload.Status.FINISHED)
-            return version
-    except FileNotFoundError:
-        # Somebody else finished or deleted it, and its parts went away as they were read.
-        ended = Upload.objects.get(pk=upload.pk)
-        if ended.version is not None:
-            return ended.version
-        _require_open(ended)
-        raise
+            locked = Upload.objects.select_for_update().get(pk=upload_id)
+            if locked.status == Upload.Status.JOINING:
+                add_version(_dataset_for(locked), version)
+                _move(locked, Upload.Status.FINISHED, version=version)
+    except Refused as refused:
+        _open_again(upload_id, refused)
+    except OSError:
+        logger.exception("the parts of upload %s cannot be put together", upload_id)
+        _open_again(
+            upload_id,
+            Refused(
+                "All of it is here, and it could not be put together: most likely the site had no "
+                "room for it.",
+                "Finish it once more; what is here is not sent again.",
+            ),
+        )
+
+
+def _open_again(upload_id: int, refused: Refused) -> None:
+    """Say why it was not taken, unless another worker was quicker and it was."""
+    with transaction.atomic():
+        upload = Upload.objects.select_for_update().get(pk=upload_id)
+        if upload.status == Upload.Status.JOINING:
+            _move(upload, Upload.Status.OPEN, problem=refused.problem, remedy=refused.remedy)
 
 
 def upload_abort(*, upload: Upload) -> None:
@@ -168,21 +192,24 @@ def upload_abort(*, upload: Upload) -> None:
         upload = Upload.objects.select_for_update().get(pk=upload.pk)
         if upload.status != Upload.Status.ABORTED:
             _require_open(upload)
-            _end(upload, Upload.Status.ABORTED)
+            _move(upload, Upload.Status.ABORTED)
 
 
 def reconcile_uploads() -> None:
-    """Expire what was abandoned or whose owner left, and delete the parts of whatever has ended."""
+    """Join what is all here, expire what was abandoned or whose owner left, and delete the parts of
+    whatever has ended."""
+    for pk in Upload.objects.to_join().order_by("touched_at").values_list("pk", flat=True):
+        upload_join(upload_id=pk)
     lately = timezone.now() - timedelta(days=settings.MOSAIC_UPLOAD_EXPIRY_DAYS)
     abandoned = Q(touched_at__lt=lately) | Q(owner__left_at__isnull=False)
     for pk in Upload.objects.open().filter(abandoned).values_list("pk", flat=True):
         with transaction.atomic():
             upload = Upload.objects.select_for_update(of=("self",)).filter(abandoned, pk=pk).first()
             if upload is not None and upload.status == Upload.Status.OPEN:
-                _end(upload, Upload.Status.EXPIRED)
-    for upload in Upload.objects.exclude(status=Upload.Status.OPEN).filter(has_parts=True):
+                _move(upload, Upload.Status.EXPIRED)
+    for upload in Upload.objects.exclude(status__in=UNFINISHED).filter(has_parts=True):
         try:
-            _delete_folder(upload.folder)
+            folder_delete(upload.folder)
         except OSError:
             logger.exception("the parts of upload %s cannot be deleted now", upload.pk)
             continue
@@ -195,12 +222,15 @@ def _require_open(upload: Upload) -> None:
     if upload.status == Upload.Status.OPEN:
         return
     how = {
+        Upload.Status.JOINING: "has arrived and is put together now",
         Upload.Status.FINISHED: "is finished",
         Upload.Status.ABORTED: "was deleted",
         Upload.Status.EXPIRED: "expired, as no part of it came for "
         f"{settings.MOSAIC_UPLOAD_EXPIRY_DAYS} days",
     }
-    raise Refused(f"This upload {how[Upload.Status(upload.status)]}.", "Start a new one.")
+    joining = upload.status == Upload.Status.JOINING
+    remedy = "Wait for a moment." if joining else "Start a new one."
+    raise Refused(f"This upload {how[Upload.Status(upload.status)]}.", remedy)
 
 
 def _is_here(upload: Upload, number: int, sha256: str) -> bool:
@@ -215,8 +245,10 @@ def _is_here(upload: Upload, number: int, sha256: str) -> bool:
     return part is not None
 
 
-def _opened(parts: list[UploadPart]) -> Iterator[Source]:
+def _opened(upload: Upload, parts: list[UploadPart]) -> Iterator[Source]:
     for part in parts:
+        # A sign of life at each.
+        Upload.objects.filter(pk=upload.pk).update(joining_since=timezone.now())
         with default_storage.open(part.stored) as file:
             yield file
 
@@ -228,18 +260,10 @@ def _dataset_for(upload: Upload) -> Dataset:
     return Dataset.objects.create(owner=upload.owner, name=upload.name)
 
 
-def _end(upload: Upload, status: str) -> None:
+def _move(upload: Upload, status: str, **changes: Any) -> None:
+    """Change a locked upload's state, and what goes with it."""
     UPLOAD_LIFECYCLE.require(upload.status, status)
-    upload.status = status
-    upload.save(update_fields=["status", "version"])
-    live.nudge("contributions")
-
-
-def _delete_folder(folder: str) -> None:
-    try:
-        _, files = default_storage.listdir(folder)
-    except FileNotFoundError:
-        return
-    for file in files:
-        default_storage.delete(f"{folder}/{file}")
-    default_storage.delete(folder)
+    for name, value in {"status": status, **changes}.items():
+        setattr(upload, name, value)
+    upload.save(update_fields=["status", *changes])
+    live.nudge("contributions", "check")

@@ -13,8 +13,11 @@ from contributions.models.base import Base
 from contributions.models.dataset import DatasetVersion
 from contributions.models.erasing import erased_up_to
 from contributions.models.priority import Priority
+from mosaic_site.files import folder_at_hand
 from mosaic_site.lifecycle import Lifecycle
 
+# Where in the storage adapters are kept: see `mosaic_site.files`.
+ADAPTERS = "adapters"
 EXPERT_LIFECYCLE = Lifecycle(
     "expert",
     {
@@ -170,7 +173,8 @@ class Expert(models.Model):
 
     @property
     def adapter_path(self) -> Path:
-        return Path(settings.MEDIA_ROOT) / self.adapter_folder
+        """Where its adapter lies on this machine; fetched where it must be. Raises OSError."""
+        return folder_at_hand(self.adapter_folder)
 
     @property
     def is_brought(self) -> bool:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Coalesce
 from django.urls import reverse
+from django.utils import timezone
 
 from contributions.models.dataset import Dataset, DatasetVersion
 from mosaic_site.lifecycle import Lifecycle
@@ -13,17 +15,31 @@ from mosaic_site.lifecycle import Lifecycle
 UPLOAD_LIFECYCLE = Lifecycle(
     "upload",
     {
-        "open": frozenset({"finished", "aborted", "expired"}),
+        "open": frozenset({"joining", "aborted", "expired"}),
+        "joining": frozenset({"finished", "open"}),
         "finished": frozenset(),
         "aborted": frozenset(),
         "expired": frozenset(),
     },
 )
+UNFINISHED = ["open", "joining"]
+# A worker that puts parts together says so at every part.
+JOIN_TIMEOUT = timedelta(minutes=2)
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
     def open(self) -> UploadQuerySet:
         return self.filter(status=Upload.Status.OPEN)
+
+    def unfinished(self) -> UploadQuerySet:
+        """Open, or being put together: its room and its name are taken."""
+        return self.filter(status__in=UNFINISHED)
+
+    def to_join(self) -> UploadQuerySet:
+        """Those whose parts nobody puts together at this moment."""
+        lost = timezone.now() - JOIN_TIMEOUT
+        free = models.Q(joining_since=None) | models.Q(joining_since__lt=lost)
+        return self.filter(free, status=Upload.Status.JOINING)
 
     def with_received(self) -> UploadQuerySet:
         """Adds `received`: how many bytes are here."""
@@ -34,11 +50,14 @@ class Upload(models.Model):
     """A file that arrives in parts. It counts for nothing until it is finished.
 
     It becomes the first version of a new dataset called `name`, or the next one of `dataset`.
-    While it is open its `size` is reserved in its owner's quota, and its name too.
+    Until it is finished its `size` is reserved in its owner's quota, and its name too. Once all of
+    it is here a worker puts the parts together; where the whole is not taken it is open again, and
+    `problem` and `remedy` say why.
     """
 
     class Status(models.TextChoices):
         OPEN = "open", "open"
+        JOINING = "joining", "joining"
         FINISHED = "finished", "finished"
         ABORTED = "aborted", "aborted"
         EXPIRED = "expired", "expired"
@@ -61,6 +80,10 @@ class Upload(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     # When its last part came.
     touched_at = models.DateTimeField()
+    # The last sign of life of the worker that puts its parts together.
+    joining_since = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True, default="", db_default="")
+    remedy = models.TextField(blank=True, default="", db_default="")
     # Whether its parts still lie in the storage.
     has_parts = models.BooleanField(default=True)
     once = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -73,7 +96,7 @@ class Upload(models.Model):
             models.UniqueConstraint(fields=["owner", "once"], name="upload_started_once"),
             models.UniqueConstraint(
                 fields=["owner", "name"],
-                condition=models.Q(status="open") & ~models.Q(name=""),
+                condition=models.Q(status__in=UNFINISHED) & ~models.Q(name=""),
                 name="upload_reserves_its_name",
             ),
             models.CheckConstraint(

@@ -25,6 +25,7 @@ STATES: dict[str, tuple[str, str]] = {
     "failed": ("bad", "Failed"),
     "cancelled": ("idle", "Cancelled"),
     "withdrawn": ("idle", "Withdrawn"),
+    "joining": ("busy", "Being put together"),
     "finished": ("good", "Arrived"),
     "aborted": ("idle", "Given up"),
     "expired": ("idle", "Expired"),

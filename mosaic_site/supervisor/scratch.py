@@ -5,7 +5,7 @@ from pathlib import Path
 
 # Names the scratch folder in the processes that work on it.
 SCRATCH = "MOSAIC_SCRATCH"
-OF_THE_RUNNING_SITE = {"DATABASE_URL", "REDIS_URL", "MEDIA_ROOT"}
+OF_THE_RUNNING_SITE = {"DATABASE_URL", "REDIS_URL", "MEDIA_ROOT", "MOSAIC_STORAGE"}
 
 
 def scratch_environment(home: Path) -> dict[str, str]:

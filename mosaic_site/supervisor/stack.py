@@ -216,7 +216,7 @@ class Stack:
             process = subprocess.Popen(
                 wanted.command,
                 cwd=REPOSITORY,
-                env=self._env,
+                env={**self._env, **wanted.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

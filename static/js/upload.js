@@ -4,7 +4,6 @@
 {
   const LONGEST_WAIT = 30; // seconds between two tries
   const SILENCE = 60; // seconds without a sign of life, then the line counts as cut
-  const LONGEST_FINISH = 600; // seconds that putting a large file together may take
   const place = document.querySelector("[data-upload]");
   const piece = (name) => place.querySelector(`[data-upload-${name}]`);
 
@@ -30,7 +29,7 @@
       if (seconds) setTimeout(resolve, seconds * 1000);
     });
 
-  function send(method, url, { body = null, headers = {}, silence = SILENCE, onProgress = () => {} } = {}) {
+  function send(method, url, { body = null, headers = {}, onProgress = () => {} } = {}) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
       running = request;
@@ -41,7 +40,7 @@
       }
       let heard = Date.now();
       const watch = setInterval(() => {
-        if (Date.now() - heard > silence * 1000) request.abort();
+        if (Date.now() - heard > SILENCE * 1000) request.abort();
       }, 1000);
       request.upload.addEventListener("progress", (event) => {
         heard = Date.now();
@@ -51,7 +50,7 @@
         clearInterval(watch);
         const { status, response } = request;
         if (status >= 200 && status < 300) return resolve(response);
-        const told = response?.error && `${response.error} ${response.remedy}`;
+        const told = response?.detail && `${response.detail} ${response.remedy}`;
         const silent = status ? `The site answered with ${status}. Reload this page, then go on.` : "The line is cut.";
         reject(new Problem(status, told ?? silent));
       });
@@ -136,10 +135,9 @@
     // A reload now leads to where it goes on.
     history.replaceState(null, "", upload.page + location.search);
     await sendParts(file, upload);
-    say("All of it is here. It is put together now.");
-    const made = await persist(() => send("POST", upload.finish, { silence: LONGEST_FINISH }));
-    say("Received. It is checked now, row by row.");
-    location.assign(made.page + location.search);
+    const told = await persist(() => send("POST", upload.finish));
+    say("All of it is here. A worker puts it together and checks it.");
+    location.assign(told.page + location.search);
   }
 
   function begin(form, file) {

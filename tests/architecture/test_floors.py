@@ -12,11 +12,17 @@ APPS = ("contributions", "governance", "training_workers")
 KERNEL = (
     "mosaic_site.settings",
     "mosaic_site.errors",
+    "mosaic_site.files",
+    "mosaic_site.object_storage",
     "mosaic_site.lifecycle",
     "mosaic_site.live",
     "mosaic_site.clock",
     "mosaic_site.health",
     "mosaic_site.heartbeats",
+    "mosaic_site.monitoring.logs",
+    "mosaic_site.monitoring.measures",
+    "mosaic_site.monitoring.requests",
+    "mosaic_site.monitoring.tasks",
     "mosaic_site.lateness",
     "mosaic_site.pulse",
     "mosaic_site.middleware",
@@ -26,8 +32,10 @@ KERNEL = (
     "mosaic_site.ledger",
     "mosaic_site.notices",
     "mosaic_site.display",
+    "mosaic_site.help",
     "mosaic_site.templatetags",
     "mosaic_site.supervisor",
+    "mosaic_site.zipping",
 )
 FORBIDDEN = {
     **{room: APPS for room in KERNEL},

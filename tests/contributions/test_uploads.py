@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -24,12 +26,13 @@ from pytest_django import Settings
 
 from contributions import actions
 from contributions.models import Dataset, DatasetVersion, Upload
+from contributions.models.upload import JOIN_TIMEOUT
 from mosaic_site.errors import Refused
 from tests.factories import CSV, make_dataset, make_upload, make_user, send_parts
 
 pytestmark = pytest.mark.django_db
 
-START = reverse("contributions:api_uploads")
+START = reverse("api:uploads")
 PART_BYTES = 16
 
 
@@ -73,6 +76,15 @@ def send_all(client: Client, url: str, content: bytes) -> None:
         assert put(client, url, number, part).status_code == 200
 
 
+def finished(client: Client, upload: dict[str, Any]) -> dict[str, Any]:
+    """Finish it, let a worker put it together, and look at it again."""
+    answer = client.post(upload["finish"])
+    assert (answer.status_code, answer.json()["status"]) == (202, "joining"), answer.content
+    actions.reconcile_uploads()
+    told: dict[str, Any] = client.get(upload["url"]).json()
+    return told
+
+
 def files() -> set[str]:
     """Everything in the storage."""
     root = Path(default_storage.path(""))
@@ -97,10 +109,10 @@ def test_a_file_in_parts_becomes_a_dataset_that_is_checked(ada: Client) -> None:
     upload = started(ada, CSV.encode())
     send_all(ada, upload["url"], CSV.encode())
 
-    made = ada.post(upload["finish"]).json()
+    made = finished(ada, upload)
 
     version = DatasetVersion.objects.get(pk=made["version"])
-    assert (made["status"], made["page"]) == ("received", version.get_absolute_url())
+    assert (made["status"], made["page"]) == ("finished", version.get_absolute_url())
     assert made["sha256"] == version.sha256 == hashlib.sha256(CSV.encode()).hexdigest()
     assert (version.dataset.name, version.filename) == ("Bikes", "bikes.csv")
     assert content_of(version) == CSV.encode()
@@ -116,7 +128,7 @@ def test_it_can_be_the_next_version_of_a_dataset(client: Client) -> None:
     upload = started(client, CSV.encode(), name="", dataset=dataset.pk)
     send_all(client, upload["url"], CSV.encode())
 
-    client.post(upload["finish"])
+    finished(client, upload)
 
     assert dataset.versions.latest("number").number == 2
 
@@ -145,17 +157,18 @@ def test_parts_in_any_order_repeated_and_damaged_arrive_whole_or_are_missed(
     assert {int(number) for number in here} == whole
 
     answer = ada.post(upload["finish"])
+    actions.reconcile_uploads()
 
     if len(whole) == len(parts):
         version = Upload.objects.get(pk=upload["id"]).version
-        if answer.status_code == 409:  # drawn before, in an earlier example of this test
-            assert "has the same content as" in answer.json()["error"]
+        if version is None:  # drawn before, in an earlier example of this test
+            assert "has the same content as" in ada.get(upload["url"]).json()["problem"]
         else:
             assert version is not None and content_of(version) == content
     else:
         assert answer.status_code == 409
         first = min({number for number, _ in parts} - whole)
-        assert f"the first of them is part {first}" in answer.json()["error"]
+        assert f"the first of them is part {first}" in answer.json()["detail"]
         ada.delete(upload["url"])
     Upload.objects.open().update(status="aborted")
 
@@ -182,7 +195,7 @@ class TestParts:
         answer = put(ada, upload["url"], 1, b"short")
 
         assert answer.status_code == 409
-        assert "must have 16 bytes, and this has 5" in answer.json()["error"]
+        assert "must have 16 bytes, and this has 5" in answer.json()["detail"]
 
     @pytest.mark.parametrize("number", [0, 6])
     def test_one_beyond_the_end_is_refused(
@@ -190,7 +203,7 @@ class TestParts:
     ) -> None:
         answer = put(ada, upload["url"], number, b"x" * PART_BYTES)
 
-        assert "has the parts 1 to 5" in answer.json()["error"]
+        assert "has the parts 1 to 5" in answer.json()["detail"]
 
     def test_another_file_is_noticed(self, ada: Client, upload: dict[str, Any]) -> None:
         put(ada, upload["url"], 1, b"a" * PART_BYTES)
@@ -198,7 +211,7 @@ class TestParts:
         answer = put(ada, upload["url"], 1, b"b" * PART_BYTES)
 
         assert answer.status_code == 409
-        assert "this is not the same file" in answer.json()["error"]
+        assert "this is not the same file" in answer.json()["detail"]
 
     @pytest.mark.parametrize(
         ("query", "digest"),
@@ -218,7 +231,7 @@ class TestParts:
         answer = ada.put(upload["url"] + query, b"x" * 16, headers={"Content-Digest": digest})
 
         assert answer.status_code == 400
-        assert "Content-Digest: sha-256=:BASE64:" in answer.json()["remedy"]
+        assert "Content-Digest: sha-256=:BASE64:" in answer.json()["detail"]
 
 
 class TestStart:
@@ -236,7 +249,7 @@ class TestStart:
             ({"name": "A", "dataset": "1"}, "Say either what the new dataset is called"),
             ({"size": "0"}, "size: The file is empty."),
             ({"size": "many"}, "size: Enter a whole number."),
-            ({"name": "x" * 81}, "name: Ensure this value has at most 80 characters"),
+            ({"name": "x" * 81}, "name: Ensure this field has no more than 80 characters"),
             ({"filename": "a\0b"}, "filename: Null characters are not allowed."),
             ({"once": "twice"}, "once: Enter a valid UUID."),
         ],
@@ -247,7 +260,7 @@ class TestStart:
         answer = ada.post(START, {"name": "Bikes", "filename": "a.csv", "size": "9"} | fields)
 
         assert answer.status_code == 400
-        assert sentence in answer.json()["error"]
+        assert sentence in answer.json()["detail"]
         assert not Upload.objects.exists()
 
     def test_a_dataset_of_somebody_else_is_not_there(self, ada: Client) -> None:
@@ -261,7 +274,7 @@ class TestStart:
         answer = ada.post(START, {"name": "B", "filename": "big.csv", "size": 3 * 2**20})
 
         assert answer.status_code == 409
-        assert "big.csv has 3.00 MiB, more than the 2.00 MiB" in answer.json()["error"]
+        assert "big.csv has 3.00 MiB, more than the 2.00 MiB" in answer.json()["detail"]
         assert answer.json()["remedy"].startswith("Split it")
 
     def test_room_is_reserved_until_it_is_given_up(self, ada: Client, settings: Settings) -> None:
@@ -274,7 +287,7 @@ class TestStart:
         taken = ada.post(START, second)
 
         assert (refused.status_code, taken.status_code) == (409, 201)
-        assert "are free" in refused.json()["error"]
+        assert "are free" in refused.json()["detail"]
 
     def test_what_a_form_brings_counts_too(self, ada: Client, settings: Settings) -> None:
         settings.MOSAIC_QUOTA_BYTES = len(CSV) + 10
@@ -295,7 +308,7 @@ class TestStart:
 
         answer = ada.post(START, {"name": "Second", "filename": "b.csv", "size": 3})
 
-        assert "You have 1 unfinished uploads" in answer.json()["error"]
+        assert "You have 1 unfinished uploads" in answer.json()["detail"]
 
     def test_its_name_is_taken_until_it_ends(self, ada: Client) -> None:
         upload = started(ada, b"abc")
@@ -304,7 +317,7 @@ class TestStart:
         refused = ada.post(START, again)
         ada.delete(upload["url"])
 
-        assert "An unfinished upload of yours is called “Bikes”" in refused.json()["error"]
+        assert "An unfinished upload of yours is called “Bikes”" in refused.json()["detail"]
         assert ada.post(START, again).status_code == 201
 
 
@@ -314,28 +327,71 @@ class TestFinish:
         send_all(ada, upload["url"], CSV.encode())
 
         first, second = (ada.post(upload["finish"]).json() for _ in range(2))
+        third = finished(ada, upload) if first == second else None
+        answer = ada.post(upload["finish"])
 
-        assert first == second
+        assert (answer.status_code, answer.json()) == (200, third)
         assert DatasetVersion.objects.count() == 1
 
     def test_the_same_content_again_is_named_and_nothing_is_lost(self, ada: Client) -> None:
         for name in ("First", "Second"):
             upload = started(ada, CSV.encode(), name=name)
             send_all(ada, upload["url"], CSV.encode())
-            answer = ada.post(upload["finish"])
+            told = finished(ada, upload)
 
-        assert answer.status_code == 409
-        assert "the same content as First, version 1" in answer.json()["error"]
-        assert ada.get(upload["url"]).json()["status"] == "open"
+        assert "the same content as First, version 1" in told["problem"]
+        assert told["status"] == "open" and len(told["parts"]) == 5
+        page = ada.get(told["page"]).content.decode()
+        assert told["problem"] in unescape(page) and told["remedy"] in page
         assert not Dataset.objects.filter(name="Second").exists()
+
+    def test_while_it_is_put_together_it_is_neither_changed_nor_given_up(self, ada: Client) -> None:
+        upload = started(ada, CSV.encode())
+        send_all(ada, upload["url"], CSV.encode())
+        ada.post(upload["finish"])
+
+        assert "is put together now" in ada.delete(upload["url"]).json()["error"]
+        assert put(ada, upload["url"], 1, CSV.encode()[:16]).status_code == 409
+        assert "A worker puts its parts together" in ada.get(upload["page"]).content.decode()
+        assert ada.get(upload["page"], headers={"HX-Request": "true"}).status_code == 204
+        assert ada.get(START).json()["allowance"]["used"] == len(CSV)
+        taken = {"name": "Bikes", "filename": "a.csv", "size": 9}
+        assert "is called “Bikes”" in ada.post(START, taken).json()["error"]
+
+    def test_a_worker_that_was_lost_at_it_is_replaced(self, ada: Client) -> None:
+        upload = started(ada, CSV.encode())
+        send_all(ada, upload["url"], CSV.encode())
+        ada.post(upload["finish"])
+        Upload.objects.update(joining_since=timezone.now())
+
+        actions.reconcile_uploads()
+        assert ada.get(upload["url"]).json()["status"] == "joining"
+        Upload.objects.update(joining_since=timezone.now() - 2 * JOIN_TIMEOUT)
+        actions.reconcile_uploads()
+        assert ada.get(upload["url"]).json()["status"] == "finished"
+
+    def test_where_there_is_no_room_it_can_be_finished_once_more(
+        self, ada: Client, settings: Settings
+    ) -> None:
+        upload = started(ada, CSV.encode())
+        send_all(ada, upload["url"], CSV.encode())
+        before, storages = files(), settings.STORAGES
+        backend = f"{FullStorage.__module__}.{FullStorage.__name__}"
+        settings.STORAGES = storages | {"default": {"BACKEND": backend}}
+
+        told = finished(ada, upload)
+
+        assert told["status"] == "open" and "no room for it" in told["problem"]
+        assert files() == before
+        settings.STORAGES = storages
+        assert finished(ada, upload)["status"] == "finished"
 
     def test_the_parts_are_deleted_when_it_is_done(self, ada: Client) -> None:
         before = files()
         upload = started(ada, CSV.encode())
         send_all(ada, upload["url"], CSV.encode())
-        ada.post(upload["finish"])
 
-        actions.reconcile_uploads()
+        finished(ada, upload)
 
         assert {name.split("/")[0] for name in files() - before} == {"datasets"}
         assert put(ada, upload["url"], 1, CSV.encode()[:16]).status_code == 409
@@ -343,9 +399,11 @@ class TestFinish:
     def test_its_page_leads_to_what_came_of_it(self, ada: Client) -> None:
         upload = started(ada, CSV.encode())
         send_all(ada, upload["url"], CSV.encode())
-        made = ada.post(upload["finish"]).json()
+        made = finished(ada, upload)
 
         assert ada.get(upload["page"]).headers["Location"] == made["page"]
+        watching = ada.get(upload["page"], headers={"HX-Request": "true"})
+        assert watching.headers["HX-Redirect"] == made["page"]
 
 
 class TestEnd:
@@ -360,9 +418,9 @@ class TestEnd:
         actions.reconcile_uploads()
 
         assert files() == before
-        assert "was deleted" in put(ada, upload["url"], 1, CSV.encode()[:16]).json()["error"]
+        assert "was deleted" in put(ada, upload["url"], 1, CSV.encode()[:16]).json()["detail"]
         assert files() == before
-        assert "was deleted" in ada.post(upload["finish"]).json()["error"]
+        assert "was deleted" in ada.post(upload["finish"]).json()["detail"]
         assert "It was deleted." in ada.get(upload["page"]).content.decode()
 
     def test_abandoned_it_expires(self, ada: Client, settings: Settings) -> None:
@@ -420,18 +478,18 @@ def test_limits_are_shown_before_a_file_is_chosen(ada: Client, page: str) -> Non
 
 def test_what_somebody_else_uploads_is_not_there(ada: Client) -> None:
     upload = make_upload(make_user())
-    url = reverse("contributions:api_upload", args=[upload.pk])
+    url = reverse("api:upload", args=[upload.pk])
 
     answers = [
         put(ada, url, 1, CSV.encode()[:16]),
         ada.get(url),
         ada.delete(url),
-        ada.post(reverse("contributions:api_upload_finish", args=[upload.pk])),
+        ada.post(reverse("api:upload_finish", args=[upload.pk])),
         ada.post(reverse("contributions:upload_delete", args=[upload.pk])),
     ]
 
     assert [answer.status_code for answer in answers] == [404] * 5
-    assert "not yours" in answers[0].json()["error"]
+    assert "not yours" in answers[0].json()["detail"]
     upload.refresh_from_db()
     assert upload.status == "open"
 
@@ -439,7 +497,7 @@ def test_what_somebody_else_uploads_is_not_there(ada: Client) -> None:
 def test_a_page_elsewhere_cannot_upload_with_somebodys_session() -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(make_user())
-    url = reverse("contributions:api_upload", args=[make_upload(make_user()).pk])
+    url = reverse("api:upload", args=[make_upload(make_user()).pk])
 
     assert strict.post(START, {"name": "B", "filename": "a", "size": 1}).status_code == 403
     assert put(strict, url, 1, b"x").status_code == 403
@@ -506,10 +564,11 @@ class TestRaces:
             return actions.upload_finish(upload=Upload.objects.get(pk=upload.pk)).pk
 
         outcomes = together([finish, finish, finish, actions.reconcile_uploads])
-        actions.reconcile_uploads()
+        together([actions.reconcile_uploads] * 3)
 
         version = DatasetVersion.objects.get()
-        assert sorted(map(str, outcomes)) == sorted([str(version.pk)] * 3 + ["None"])
+        assert sorted(map(str, outcomes)) == sorted([str(upload.pk)] * 3 + ["None"])
+        actions.reconcile_uploads()
         assert files() - before == {version.file.name}
 
     def test_finished_and_given_up_at_once_it_is_one_of_both(self) -> None:
@@ -523,6 +582,7 @@ class TestRaces:
             ]
         )
 
+        actions.reconcile_uploads()
         upload.refresh_from_db()
         assert upload.status in {"finished", "aborted"}
         assert DatasetVersion.objects.exists() == (upload.status == "finished")

@@ -67,7 +67,7 @@ def test_a_spoilt_base_is_refused(tmp_path: Path, spoil: object, reason: str) ->
 
 
 def test_a_source_that_is_neither_folder_nor_id_is_refused() -> None:
-    with pytest.raises(BaseError, match="neither a folder nor the id"):
+    with pytest.raises(BaseError, match="neither a folder on this machine nor the id"):
         describe_base("no/such/folder")
 
 

@@ -59,8 +59,8 @@ def _balls() -> DatasetVersion:
     return DatasetVersion.objects.get(dataset__name="balls")
 
 
-def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
-    """The owner submits an expert and the steward approves it. Returns its primary key."""
+def submit(passes: int, batch_size: int = 4, seed: int = 0) -> int:
+    """The owner submits an expert. Returns its primary key."""
     expert = bring.expert_submit(
         owner=User.objects.get(username=OWNER),
         name=f"Balls {Expert.objects.count() + 1}",
@@ -72,6 +72,12 @@ def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
             **{"passes": passes, "max_tokens": None},
         },
     )
+    return expert.pk
+
+
+def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
+    """The owner submits an expert and the steward approves it. Returns its primary key."""
+    expert = Expert.objects.get(pk=submit(passes, batch_size, seed))
     bring.expert_approve(steward=User.objects.get(username=STEWARD), expert=expert)
     return expert.pk
 

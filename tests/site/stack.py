@@ -170,7 +170,9 @@ class Person:
 
     def __init__(self, stack: Stack, name: str = "") -> None:
         self._stack = stack
-        self._cookies = http.cookiejar.CookieJar()
+        # As a browser holds them behind a proxy that speaks HTTPS, which no test has.
+        policy = http.cookiejar.DefaultCookiePolicy(secure_protocols=("http", "https"))
+        self._cookies = http.cookiejar.CookieJar(policy)
         keeper = urllib.request.HTTPCookieProcessor(self._cookies)
         self._opener = urllib.request.build_opener(keeper)
         if name:

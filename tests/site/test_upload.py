@@ -27,7 +27,8 @@ PARTS = 5
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("site"), services=("web",)) as stack:
+    services = ("redis", "web", "worker-default")
+    with Stack(tmp_path_factory.mktemp("site"), services=services) as stack:
         yield stack
 
 
@@ -42,7 +43,7 @@ class HeldPart:
     """A part that is under way, and arrives only if it is let go."""
 
     def __init__(self, person: Person, number: int) -> None:
-        self.page, self.pattern = person.page, f"**/api/uploads/*/?part={number}"
+        self.page, self.pattern = person.page, f"**/api/v1/uploads/*/?part={number}"
         self.routes: list[Route] = []
         self.page.route(self.pattern, self._hold)
 

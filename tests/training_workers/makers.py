@@ -130,7 +130,7 @@ def go_live(release: Release) -> Release:
     return actions.release_go_live(
         release=release,
         strategy="nearest",
-        strategy_folder=f"releases/{release.number}",
+        strategy_folder=f"{release.stored_below}/strategy",
         report=report,
         credits={int(name): share for name, share in report["credit"].items()},
     )

@@ -154,7 +154,7 @@ def with_report(release: Release, report: dict[str, Any]) -> Release:
     return actions.release_go_live(
         release=release,
         strategy=report["strategy"],
-        strategy_folder=f"releases/{release.number}",
+        strategy_folder=f"{release.stored_below}/strategy",
         report=report,
         credits={int(name): share for name, share in report["credit"].items()},
     )

@@ -1,6 +1,6 @@
 """Every verb that changes jobs and releases. Nothing else writes these tables; none needs torch."""
 
-from training_workers.actions.erasing import erase
+from training_workers.actions.erasing import erase, machine_tidy
 from training_workers.actions.jobs import (
     job_acknowledge_cancel,
     job_beat,
@@ -9,6 +9,7 @@ from training_workers.actions.jobs import (
     job_fail,
     job_finish,
     job_hand_back,
+    job_prioritise,
     job_report,
     job_wait_for_room,
 )
@@ -29,8 +30,10 @@ __all__ = [
     "job_fail",
     "job_finish",
     "job_hand_back",
+    "job_prioritise",
     "job_report",
     "job_wait_for_room",
+    "machine_tidy",
     "reconcile",
     "release_compose",
     "release_fail",

@@ -15,7 +15,8 @@ from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
 from training_workers.actions.releases import release_fail
 from training_workers.models import Job, JobEvent
-from training_workers.models.job import JOB_LIFECYCLE
+from training_workers.models.job import JOB_LIFECYCLE, MEASURED
+from training_workers.scheduling import Queue
 
 ROOM_AGAIN_AFTER = timedelta(minutes=2)
 """When a job that found its worker's disk full is tried again."""
@@ -47,21 +48,25 @@ def _move(job: Job, target: str, *, reason: str = "") -> None:
 def job_claim_next(*, worker: str) -> Job | None:
     """Take the next job of the queue for a worker, or None where nothing waits.
 
-    Messages carry no job: whoever is free takes what has waited longest, so a message that comes
-    twice or never changes nothing.
+    Messages carry no job: whoever is free takes what is next, so a message that comes twice or
+    never changes nothing.
     """
-    with transaction.atomic():
-        job = Job.objects.in_queue_order().select_for_update(skip_locked=True, of=("self",)).first()
-        if job is None:
-            return None
-        job.attempt += 1
-        job.progress = {}  # of the attempt before
-        job.worker, job.heartbeat_at, job.not_before = worker, clock.now(), None
-        job.started_at = job.started_at or timezone.now()
-        _move(job, Job.Status.RUNNING)
-        if job.expert is not None and job.expert.status == Expert.Status.APPROVED:
-            expert_begin_training(expert=job.expert)
-    return job
+    for job_id in Queue().ready:
+        with transaction.atomic():
+            locked = Job.objects.select_for_update(skip_locked=True, of=("self",))
+            job = locked.filter(pk=job_id, status=Job.Status.QUEUED).first()
+            if job is None:
+                continue  # another worker was quicker
+            job.attempt += 1
+            job.progress = {}  # of the attempt before
+            job.worker, job.heartbeat_at, job.not_before = worker, clock.now(), None
+            job.begun_at = timezone.now()
+            job.started_at = job.started_at or job.begun_at
+            _move(job, Job.Status.RUNNING)
+            if job.expert is not None and job.expert.status == Expert.Status.APPROVED:
+                expert_begin_training(expert=job.expert)
+        return job
+    return None
 
 
 def job_beat(*, job: Job) -> bool:
@@ -83,9 +88,10 @@ def job_report(*, job: Job, kind: str, data: Mapping[str, Any]) -> None:
             return
         if kind == "progress":
             row.progress = dict(data)
+            row.measured |= {name: data[name] for name in MEASURED if data.get(name) is not None}
         row.heartbeat_at = clock.now()
         _say(row, kind, data)
-        row.save(update_fields=["progress", "heartbeat_at", "last_sequence"])
+        row.save(update_fields=["progress", "measured", "heartbeat_at", "last_sequence"])
 
 
 def job_finish(*, job: Job) -> None:
@@ -129,6 +135,31 @@ def job_cancel(*, actor: User, job: Job, reason: str = "") -> Job:
         owns = row.expert is not None and row.expert.owner_id == actor.pk
         who = "Its owner" if owns else "A steward"
         _ask_to_stop(row, actor, reason, f"{who} cancelled it.")
+    return row
+
+
+def job_prioritise(*, steward: User, job: Job, priority: int, reason: str) -> Job:
+    """Let a waiting job go before all others, behind them, or in its turn again."""
+    priority = Job.Priority(priority)
+    if not reason.strip():
+        raise Refused("Give a public reason: others wait longer or shorter for it.")
+    with transaction.atomic():
+        row = _locked(job.pk)
+        if row.status != Job.Status.QUEUED:
+            raise Refused(f"This job is {row.status} already, so its place cannot be changed.")
+        if row.priority == priority:
+            raise Refused(f"It stands {priority.label} already.")
+        row.priority, row.priority_reason = priority, reason.strip()
+        _say(row, f"put {priority.label}", {"reason": row.priority_reason})
+        row.save()
+        record(
+            actor=steward,
+            action="job.prioritised",
+            subject=row,
+            reason=row.priority_reason,
+            data={"priority": priority.label},
+        )
+        live.announce("jobs")
     return row
 
 

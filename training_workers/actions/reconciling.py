@@ -19,6 +19,7 @@ from training_workers.actions.releases import (
     release_rebuild,
 )
 from training_workers.models import Job, Release
+from training_workers.scheduling import Queue
 
 WORK = "training_workers.tasks.work"
 APPROVALS = ("expert.approved", "expert.admitted")
@@ -79,8 +80,8 @@ def _queue_composing(decision: Decision) -> None:
 
 
 def wake_workers() -> None:
-    """See that the `gpu` queue holds at least one message for each job that waits."""
-    waiting = Job.objects.in_queue_order().count()
+    """See that the `gpu` queue holds at least one message for each job that may be taken."""
+    waiting = len(Queue().ready)
     if not waiting:
         return
     with current_app.connection_for_write() as connection:

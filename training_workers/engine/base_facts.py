@@ -13,7 +13,10 @@ from safetensors import SafetensorError, safe_open
 
 POCKET = Path(__file__).parent / "pocket"
 """The folder of the base that is shipped."""
+POCKET_NAME = "pocket"
 
+ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+"""The two files of an adapter, in the layout of PEFT."""
 WEIGHTS = "*.safetensors"
 IDENTITY = (
     WEIGHTS,
@@ -94,7 +97,9 @@ def _folder(source: str, revision: str) -> Path:
         patterns = [*IDENTITY, "README.md"]
         return Path(snapshot_download(source, revision=revision or None, allow_patterns=patterns))
     except HFValidationError as error:
-        raise BaseError(f"{source} is neither a folder nor the id of a model.") from error
+        raise BaseError(
+            f"{source} is neither a folder on this machine nor the id of a model."
+        ) from error
     except (HfHubHTTPError, OSError) as error:
         raise BaseError(f"{source} cannot be fetched from the Hub: {error}") from error
 
@@ -120,3 +125,13 @@ def sha256_of_files(files: list[Path]) -> str:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         lines.update(f"{digest}  {path.name}\n".encode())
     return lines.hexdigest()
+
+
+def source_name(source: str) -> str:
+    """What a manifest calls a base: where `load_base` finds it, on the machine that wrote it."""
+    return POCKET_NAME if Path(source) == POCKET else source
+
+
+def hub_name(source: str) -> str:
+    """A folder's path means nothing elsewhere; the id of a model on the Hub does."""
+    return Path(source).name if Path(source).is_dir() else source

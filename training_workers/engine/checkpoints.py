@@ -25,6 +25,8 @@ class Checkpoint:
     tokens: int = 0
     seconds: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
+    # Rows read at a time, where the memory was found not to hold more.
+    micro_batch: int | None = None
 
     @classmethod
     def resume(
@@ -49,6 +51,7 @@ class Checkpoint:
             return checkpoint  # A damaged checkpoint costs time, not the run.
         checkpoint.step, checkpoint.tokens = state["step"], state["tokens"]
         checkpoint.seconds = state["seconds"]
+        checkpoint.micro_batch = state.get("micro_batch")
         checkpoint.losses = [(step, loss) for step, loss in state["losses"]]
         with torch.no_grad():
             for name, parameter in parameters.items():
@@ -82,6 +85,7 @@ class Checkpoint:
             "tokens": self.tokens,
             "seconds": self.seconds,
             "losses": self.losses,
+            "micro_batch": self.micro_batch,
         }
         arriving = self.folder / f"{FILE}.tmp"
         try:

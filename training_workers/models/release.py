@@ -1,13 +1,15 @@
 from pathlib import Path
 
-from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
 from contributions.models import Base, Expert
 from governance.models import Decision
+from mosaic_site.files import folder_at_hand
 from mosaic_site.lifecycle import Lifecycle
+from training_workers.engine.release_manifest import MERGED
 
+FALLBACK = "fallback"
 RELEASE_LIFECYCLE = Lifecycle(
     "release",
     {
@@ -43,7 +45,7 @@ class Release(models.Model):
     status = models.CharField(max_length=10, choices=Status, default=Status.COMPOSING)
     status_reason = models.TextField(blank=True)
     strategy = models.CharField(max_length=40, blank=True)
-    # The fitted strategy's folder, below MEDIA_ROOT.
+    # The fitted strategy's folder in the storage: see `mosaic_site.files`.
     strategy_folder = models.CharField(max_length=240, blank=True)
     report = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -76,12 +78,23 @@ class Release(models.Model):
 
     @property
     def strategy_path(self) -> Path:
-        return Path(settings.MEDIA_ROOT) / self.strategy_folder
+        """Where its strategy lies on this machine; fetched where it must be. Raises OSError."""
+        return folder_at_hand(self.strategy_folder)
 
     @property
     def fallback_path(self) -> Path:
         """`best_single`, fitted beside the strategy: it answers while a merge is taken down."""
-        return self.strategy_path / "fallback"
+        return self.strategy_path / FALLBACK
+
+    @property
+    def stored_below(self) -> str:
+        """Where in the storage its strategy is kept."""
+        return f"releases/{self.number}"
+
+    @property
+    def merged_path(self) -> Path:
+        """All experts as one adapter, beside a strategy that combines their weights."""
+        return self.strategy_path / MERGED
 
     @property
     def is_merge(self) -> bool:

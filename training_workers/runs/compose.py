@@ -11,7 +11,9 @@ from django.conf import settings
 from django.db import transaction
 
 from contributions.models import Base, Expert
+from contributions.models.expert import ADAPTERS
 from governance.support import weights
+from mosaic_site.files import folder_at_hand, folder_keep
 from training_workers.actions import job_beat, job_finish, release_go_live
 from training_workers.engine import bases
 from training_workers.engine.adapters import read_adapter
@@ -21,15 +23,19 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.measuring import Rivals, Subject, measure
 from training_workers.engine.pool import ExpertPool
 from training_workers.engine.profiles import Profile, profile_of
+from training_workers.engine.release_folder import write_merged
+from training_workers.engine.release_manifest import MERGED
 from training_workers.engine.scoring import Item
 from training_workers.engine.strategies.best_single import BestSingle
 from training_workers.engine.strategies.strategy import save_strategy
 from training_workers.engine.training import Cancelled, Recipe, Trained
 from training_workers.models import Job, Release, ReleaseExpert
+from training_workers.models.release import FALLBACK
 from training_workers.runs.evaluating import Evaluator, ProbeSet, answer_limit, probe_sets
 from training_workers.runs.heartbeat import Heartbeat
-from training_workers.runs.preparing import base_in_memory, examples_of, work_folder
+from training_workers.runs.preparing import base_in_memory, examples_of
 from training_workers.runs.train import keep_adapter, report
+from training_workers.work_folders import WorkFolder, work_folder
 
 NO_DATA = "All experts were trained elsewhere, and their data stayed there."
 NOT_WANTED = "This site does not train it (MOSAIC_CONTROLS)."
@@ -113,10 +119,7 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
         choice.strategy, pool, *sealed, choice.dev, _owners(composed), _contributors(members)
     )
     content = _report(composed, choice, subject, select, release.base, heartbeat)
-    folder = f"releases/{release.number}"
-    release.strategy_folder = folder
-    save_strategy(choice.strategy, release.strategy_path)
-    save_strategy(BestSingle.fit(choice.dev), release.fallback_path)
+    folder = _keep_strategy(choice, pool, work_folder(job) / "strategy", release)
     with transaction.atomic():
         if not job_beat(job=job):
             raise Cancelled
@@ -181,10 +184,11 @@ def _train_controls(
     """The controls that this site wants, kept among the adapters; what was broken off goes on."""
     if not contributions:
         return {}
+    work = WorkFolder(job)
     trainer = Trainer(
         base,
-        work_folder(job) / "controls",
-        watch=lambda name, progress: report(heartbeat, CONTROLS[name.split("-")[0]], progress),
+        work.path / "controls",
+        watch=lambda name, now: report(heartbeat, work, CONTROLS[name.split("-")[0]], now),
         should_stop=heartbeat.should_stop,
     )
     how: dict[str, Callable[[Sequence[Contribution]], Trained]] = {
@@ -194,9 +198,18 @@ def _train_controls(
     }
     wanted = [name for name in CONTROLS if name in settings.MOSAIC_CONTROLS]
     trained = {name: how[name](contributions) for name in wanted}
-    for name, one in trained.items():
-        keep_adapter(trainer.folder(name), one.sha256)
+    for name in trained:
+        keep_adapter(trainer.folder(name))
     return trained
+
+
+def _keep_strategy(choice: Choice, pool: ExpertPool, folder: Path, release: Release) -> str:
+    """Store the strategy with its fallback, and the merge where it is one. Returns the name of
+    their folder in the storage."""
+    save_strategy(choice.strategy, folder)
+    save_strategy(BestSingle.fit(choice.dev), folder / FALLBACK)
+    write_merged(folder / MERGED, pool, choice.strategy)
+    return folder_keep(folder, release.stored_below)
 
 
 def _owners(parts: Parts) -> dict[str, list[str]]:
@@ -228,12 +241,11 @@ def _report(
     heartbeat: Heartbeat,
 ) -> dict[str, Any]:
     """The release report, with what the site knows besides."""
-    media = Path(settings.MEDIA_ROOT) / "adapters"
     general = _general(base, parts.members)
     why = "No larger base is registered here."
     rivals = Rivals(
         {
-            name: read_adapter(media / trained.sha256, parts.base)
+            name: read_adapter(folder_at_hand(f"{ADAPTERS}/{trained.sha256}"), parts.base)
             for name, trained in parts.controls.items()
         },
         base_in_memory(general) if general else None,

@@ -11,8 +11,9 @@ from training_workers.engine.adapters import CONFIG, WEIGHTS, adapter_sha256
 from training_workers.engine.foreign import adopt
 from training_workers.models import Job
 from training_workers.runs.heartbeat import Heartbeat
-from training_workers.runs.preparing import base_in_memory, work_folder
+from training_workers.runs.preparing import base_in_memory
 from training_workers.runs.train import Made, conclude
+from training_workers.work_folders import work_folder
 
 
 def examine(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:

@@ -75,6 +75,14 @@ class Heartbeat:
                 # The database is away, as while it restarts: the work goes on without the news.
                 connection.close()
 
+    def less_memory(self, rows: int) -> None:
+        """Tell the page that fewer rows are read at a time from here on."""
+        reason = (
+            f"From here on {rows} row{'s are' if rows > 1 else ' is'} read at a time, and their "
+            "gradients added up: a step sees the same tokens as before."
+        )
+        job_report(job=self.job, kind="out of memory", data={"reason": reason, "rows": rows})
+
     def counting(self, phase: str) -> Callable[[int, int], None]:
         """A callback (done, of) that reports under one phase."""
         return lambda done, of: self.report(phase, step=done, steps=of)

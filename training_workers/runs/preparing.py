@@ -1,21 +1,17 @@
 """What both kinds of run begin with: a base in memory and the rows to learn from."""
 
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import pyarrow as pa
-from django.conf import settings
 
 from contributions.intake import Probes
 from contributions.models import Base, DatasetVersion, Probe
+from mosaic_site.files import file_at_hand
 from training_workers.engine import bases
 from training_workers.engine.base_facts import BaseError
 from training_workers.engine.data import Example, read_examples
-from training_workers.models import Job
 
 
 @lru_cache(maxsize=2)
@@ -43,13 +39,8 @@ def examples_of(versions: Iterable[DatasetVersion]) -> list[Example]:
     probes = Probes(Probe.objects.values_list("prompt", "answer"))
     examples: dict[Example, None] = {}
     for version in sorted(versions, key=lambda version: version.sha256):
-        with tempfile.NamedTemporaryFile(suffix=".jsonl") as local:
-            with version.rows_file.open("rb") as stored:
-                for chunk in stored.chunks():
-                    local.write(chunk)
-            local.flush()
-            rows = read_examples(Path(local.name))
-            examples.update(dict.fromkeys(_asked_by_none(rows, probes)))
+        rows = read_examples(file_at_hand(str(version.rows_file.name)))
+        examples.update(dict.fromkeys(_asked_by_none(rows, probes)))
     return list(examples)
 
 
@@ -66,17 +57,3 @@ def _asked_by_none(rows: Sequence[Example], probes: Probes) -> list[Example]:
         bare = [wrapping.sub("", text, count=1) for text in texts]
         asked |= probes.asked_in(pa.array(bare, pa.string()))
     return [row for row, is_probe in zip(rows, asked, strict=True) if not is_probe]
-
-
-def work_folder(job: Job) -> Path:
-    """Where a job keeps its checkpoints, the same for every attempt."""
-    return Path(settings.MOSAIC_HOME) / "work" / f"job-{job.pk}"
-
-
-def clear_work() -> None:
-    """Remove what jobs that have come to an end left behind, whoever ended them."""
-    found = list((Path(settings.MOSAIC_HOME) / "work").glob("job-*"))
-    active = {work_folder(job) for job in Job.objects.active()}
-    for folder in found:
-        if folder not in active:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -1,17 +1,16 @@
 """Training one expert: learn from its data, evaluate and check it, put it on the ballot."""
 
-import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
 from contributions.actions import expert_become_eligible
 from contributions.models import Expert, Priority
+from contributions.models.expert import ADAPTERS
+from mosaic_site.files import folder_at_hand, folder_keep
 from training_workers.actions import job_beat, job_finish
 from training_workers.engine.bases import Base
 from training_workers.engine.devtable import DevTable
@@ -23,7 +22,8 @@ from training_workers.models import Job
 from training_workers.runs.checking import checks_of
 from training_workers.runs.evaluating import Evaluator, answer_limit, probe_sets
 from training_workers.runs.heartbeat import Heartbeat
-from training_workers.runs.preparing import base_in_memory, examples_of, work_folder
+from training_workers.runs.preparing import base_in_memory, examples_of
+from training_workers.work_folders import WorkFolder
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,16 @@ def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
     """Do a training job. Raises Cancelled, TrainingError, BaseError, ValueError."""
     heartbeat.report("loading the base and the data")
     base = base_in_memory(expert.base)
-    work = work_folder(job)
+    work = WorkFolder(job)
     trained = train_adapter(
         base,
         examples_of(expert.versions.all()),
         Recipe.from_dict(expert.recipe),
-        out=work / "adapter",
-        work=work / "checkpoint",
-        on_progress=lambda progress: report(heartbeat, "training", progress),
+        out=work.path / "adapter",
+        work=work.path / "checkpoint",
+        on_progress=lambda progress: report(heartbeat, work, "training", progress),
         should_stop=heartbeat.should_stop,
+        on_less_memory=heartbeat.less_memory,
     )
     how = {
         "seconds": trained.seconds,
@@ -56,16 +57,16 @@ def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
         "losses": thinned(trained.losses),
     }
     made = Made(trained.sha256, trained.size_bytes, trained.tokens, how)
-    conclude(job, expert, base, work / "adapter", made, heartbeat)
+    conclude(job, expert, base, work.path / "adapter", made, heartbeat)
 
 
 def conclude(
     job: Job, expert: Expert, base: Base, adapter: Path, made: Made, heartbeat: Heartbeat
 ) -> None:
     """Evaluate and check the adapter in a folder, and put it on the ballot. Raises Cancelled."""
-    folder = keep_adapter(adapter, made.sha256)
+    folder = keep_adapter(adapter)
     pool = ExpertPool(base, remember=True)
-    pool.add(str(expert.pk), Path(settings.MEDIA_ROOT) / folder)
+    pool.add(str(expert.pk), folder_at_hand(folder))
     evidence = _evidence(expert, made, base, pool, heartbeat)
     checks = checks_of(expert, base, pool, heartbeat)
     with transaction.atomic():
@@ -84,28 +85,15 @@ def conclude(
         )
 
 
-def report(heartbeat: Heartbeat, phase: str, progress: Progress) -> None:
-    """Pass a training step's numbers on to the page."""
+def report(heartbeat: Heartbeat, work: WorkFolder, phase: str, progress: Progress) -> None:
+    """After a training step: pass its numbers on to the page, and see that others could go on."""
     heartbeat.report(phase, **asdict(progress))
+    work.copy_now_and_then()
 
 
-def keep_adapter(made: Path, sha256: str) -> str:
-    """Copy an adapter to the media folder under its hash. Returns its path there.
-
-    Two workers may bring the same adapter at once; whoever is first is as good as the other.
-    """
-    folder = f"adapters/{sha256}"
-    target = Path(settings.MEDIA_ROOT) / folder
-    if not target.exists():
-        arriving = target.with_name(f"{sha256}.{uuid.uuid4().hex}")
-        try:
-            shutil.copytree(made, arriving)
-            arriving.rename(target)
-        except OSError:
-            shutil.rmtree(arriving, ignore_errors=True)
-            if not target.exists():
-                raise
-    return folder
+def keep_adapter(made: Path) -> str:
+    """Store an adapter under its hash. Returns the name of its folder in the storage."""
+    return folder_keep(made, ADAPTERS)
 
 
 def _evidence(

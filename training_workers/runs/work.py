@@ -27,8 +27,8 @@ from training_workers.models import Job
 from training_workers.runs.compose import NothingToCompose, compose
 from training_workers.runs.examine import examine
 from training_workers.runs.heartbeat import Heartbeat
-from training_workers.runs.preparing import clear_work
 from training_workers.runs.train import train
+from training_workers.work_folders import clear_work
 
 logger = logging.getLogger(__name__)
 

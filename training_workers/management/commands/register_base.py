@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -21,6 +22,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         source = options["source"]
+        if Path(source).is_dir():
+            # Wherever a worker is started: on every machine the same path.
+            source = str(Path(source).resolve())
         try:
             facts = describe_base(source, options["revision"])
             base = base_register(
