@@ -340,8 +340,8 @@ def test_a_worker_may_die_while_it_composes_and_a_steward_rolls_back(stack: Stac
     assert releases(stack) == {1: "live"}
     ratified(stack, steward, experts[:1])
     # In the middle of the switch: its files are written, its rows are not, or just now.
-    written = stack.home / "media" / "releases" / "2" / "strategy.json"
-    eventually("its files are written", written.exists, every=0.001, seconds=300)
+    stored = stack.home / "media" / "releases" / "2"
+    eventually("its files are written", lambda: list(stored.rglob("strategy.json")), every=0.001)
     job = newest_job(stack, release=2)
     if job and job.worker:
         stack.kill(job.worker)
