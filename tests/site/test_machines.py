@@ -96,11 +96,12 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         stacks[0].manage("collectstatic", "--no-input", "--verbosity", "0")
         stacks[0].manage("migrate", "--no-input", "--verbosity", "0")
         stacks[0].manage("register_base")
+        ada, ben = stacks
         for stack in stacks:
             cleanup.callback(stack.stop)
             stack.start_pages()
         address = f"host={socket} user=postgres dbname=postgres"
-        yield Machines(*stacks, address, Bucket(env["MOSAIC_STORAGE"]))
+        yield Machines(ada, ben, address, Bucket(env["MOSAIC_STORAGE"]))
 
 
 def begin() -> str:
