@@ -163,8 +163,8 @@ def test_two_machines_are_one_site(machines: Machines, tmp_path: Path) -> None:
     ada, ben = machines.ada, machines.ben
 
     # Uploaded on one machine, checked on the other: only there are workers.
-    upload(ada, act(ada, begin), tmp_path)
     ben.start_workers()
+    upload(ada, act(ada, begin), tmp_path)
     checked = "SELECT file FROM contributions_datasetversion WHERE status = 'valid'"
     [version] = eventually("it is checked", lambda: machines.rows(checked), seconds=300)
     assert version["file"] in machines.bucket.names("datasets/")
