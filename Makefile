@@ -1,6 +1,6 @@
 # Two commands matter: `make run` and `make test`. Both set up everything they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-postgresql check bench lock
+.PHONY: help setup run test test-postgresql check bench lock audit
 
 python := .venv/bin/python
 # One more than the cores: the tests of the running site mostly wait for it.
@@ -14,6 +14,7 @@ help:
 	@echo "make check   lint, format, types, templates, deployment settings, migrations"
 	@echo "make bench   measures the numbers that the documentation states"
 	@echo "make setup   only installs what is needed, into .venv"
+	@echo "make audit   looks up known weaknesses of what is in requirements.lock; needs the network"
 	@echo "make lock    writes requirements.lock anew from .venv"
 
 setup:
@@ -46,3 +47,7 @@ bench: setup
 
 lock:
 	@sh bin/lock
+
+# Not part of make check: it asks a service on the network, whose answer changes from day to day.
+audit: setup
+	.venv/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict

@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 
+from mosaic_site import health
 from mosaic_site.ledger import registry
 from mosaic_site.notices import registry as notices
 
@@ -18,6 +19,7 @@ class ContributionsConfig(AppConfig):
                 "dataset.rejected": "found errors in",
                 "dataset.unmapped": "could not tell the columns of",
                 "dataset.mapped": "said which column is what in",
+                "dataset.requeued": "took up again the work on",
                 "dataset.recheck_asked": "asked for another check of",
                 "dataset.acknowledged": "answers for the personal data in",
                 "dataset.mask_asked": "asked for a copy without personal data of",
@@ -45,11 +47,13 @@ class ContributionsConfig(AppConfig):
         )
         # The models are there only now.
         from contributions.access import data_known_to
+        from contributions.health import checking
 
         registry.keep_private(
             ("contributions.dataset", "contributions.datasetversion"),
             registry.Privacy("a private dataset", data_known_to),
         )
+        health.register(health.Check("datasets", checking, needs=("database", "migrations")))
         notices.register(
             {
                 "expert.answered": notices.Kind("My submission was answered", immediate=True),

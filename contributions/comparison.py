@@ -1,7 +1,8 @@
 """What a file has in common with other datasets and with sealed probes, as far as it is told.
 
 Told without a limit, it would answer questions row by row: is this one in somebody's private data,
-is that one a sealed probe? So it is told only for files of some size, and only roughly.
+is that one a sealed probe? So it is told only for files of some size, and only roughly: none and
+few are one answer, and of more only the order of magnitude, which one row seldom changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,13 @@ FEW = 10
 
 
 def told(count: int, rows: int) -> str:
-    """What the owner of a file with `rows` rows learns about `count` of them; nothing if few."""
+    """What the owner of a file with `rows` rows learns about `count` of them; nothing of a small
+    file."""
     if rows < FEWEST_ROWS:
         return ""
-    if count == 0:
-        return "none"
-    return f"fewer than {FEW}" if count < FEW else f"{count:,}"
+    if count < FEW:
+        return f"none or fewer than {FEW}"
+    return f"{10 ** (len(str(count)) - 1):,} or more"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,12 @@ from contributions import actions
 
 @shared_task
 def reconcile() -> None:
-    """Tidy up after uploads, check what waits for checking, and see to it that who leaves takes
-    along what is theirs."""
+    """See to it that who leaves takes along what is theirs."""
+    actions.reconcile_leaving()
+
+
+@shared_task
+def check() -> None:
+    """Tidy up after uploads and check what waits: minutes of work, on a queue of its own."""
     actions.reconcile_uploads()
     actions.reconcile()
-    actions.reconcile_leaving()

@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from contributions.views import (
     bringing,
@@ -57,9 +57,7 @@ urlpatterns = [
     path("uploads/", uploads.upload_list, name="upload_list"),
     path("uploads/<int:pk>/", uploads.upload_detail, name="upload_detail"),
     path("uploads/<int:pk>/delete/", uploads.upload_delete, name="upload_delete"),
-    path("api/uploads/", uploads.api_uploads, name="api_uploads"),
-    path("api/uploads/<int:pk>/", uploads.api_upload, name="api_upload"),
-    path("api/uploads/<int:pk>/finish/", uploads.api_upload_finish, name="api_upload_finish"),
+    re_path(r"^api/uploads/(?:(?P<rest>.+))?$", uploads.moved, name="uploads_moved"),
     path("experts/", experts.expert_list, name="expert_list"),
     path("experts/new/", experts.expert_new, name="expert_new"),
     path("experts/bring/", bringing.expert_bring, name="expert_bring"),

@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 
+from mosaic_site import health
 from mosaic_site.ledger import registry
 from mosaic_site.notices import registry as notices
 
@@ -43,6 +44,12 @@ class GovernanceConfig(AppConfig):
                 "slate.changed": "changed a recommended ballot in the round",
                 "slate.taken_back": "took back a recommended ballot in the round",
             }
+        )
+        from governance.health import counts, rounds
+
+        health.register(
+            health.Check("rounds", rounds, needs=("database", "migrations")),
+            health.Check("counts", counts, needs=("database", "migrations")),
         )
         notices.register(
             {

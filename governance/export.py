@@ -52,7 +52,9 @@ def files(round_: Round) -> dict[str, str]:
     }
     decision, public = round_.outcome, access.openings_are_public(round_)
     if decision is not None:
-        found["decisions.json"] = _json([_told(one, public) for one in round_.decisions.all()])
+        found["decisions.json"] = _json(
+            [told(one, public=public) for one in round_.decisions.all()]
+        )
     if public:
         found |= _ballots(round_)
     else:
@@ -107,7 +109,7 @@ def _ballots(round_: Round) -> dict[str, str]:
     return found
 
 
-def _told(decision: Decision, public: bool) -> dict[str, Any]:
+def told(decision: Decision, *, public: bool) -> dict[str, Any]:
     """A decision as it stands; without what it says ballot by ballot unless ballots are public."""
     result = {
         key: value for key, value in decision.result.items() if public or key not in BY_BALLOT

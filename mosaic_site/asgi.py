@@ -10,11 +10,12 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mosaic_site.settings.local")
 http = get_asgi_application()
 
+from mosaic_site.bodies import BodyLimit  # noqa: E402  (settings must be ready)
 from training_workers.routing import websocket_urlpatterns  # noqa: E402  (apps must be loaded)
 
 application = ProtocolTypeRouter(
     {
-        "http": http,
+        "http": BodyLimit(http),
         "websocket": AllowedHostsOriginValidator(
             AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
         ),

@@ -4,20 +4,17 @@ It is written while it is sent, so its size costs no memory. Sealed probes are n
 ballot: nobody may read those, and nobody knows whose the others are.
 """
 
-import io
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
 
 from allauth.account.models import EmailAddress
-from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
 from django.core.files.storage import default_storage
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, QuerySet
 from django.db.models.fields.files import FieldFile
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 from django.utils.text import get_valid_filename
 from django.views.decorators.http import require_safe
 
@@ -36,10 +33,7 @@ from mosaic_site.ledger.models import Entry
 from mosaic_site.members.access import member
 from mosaic_site.members.models import User
 from mosaic_site.notices.models import Notice
-
-Part = tuple[str, Iterable[bytes]]
-"""A file of the zip: its name and its content, bit by bit."""
-BLOCK = 2**18
+from mosaic_site.zipping import BLOCK, Part, ZipResponse
 
 README = """\
 Everything that you brought to this site and wrote on it, as of now.
@@ -57,58 +51,10 @@ your browser and your mail); files that were withdrawn and erased.
 """
 
 
-class Export(StreamingHttpResponse):
-    """Sent bit by bit by an asynchronous server too, where Django would read it all first."""
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        blocks = iter(self)
-        while block := await sync_to_async(lambda: next(blocks, b""))():
-            yield block
-
-
 @require_safe
 @login_required
-def my_export(request: HttpRequest) -> Export:
-    return Export(
-        zipped(parts_of(member(request))),
-        content_type="application/zip",
-        headers={
-            "Content-Disposition": 'attachment; filename="mosaic-export.zip"',
-            "Cache-Control": "private, no-store",
-        },
-    )
-
-
-class _Sink(io.RawIOBase):
-    """What the zip is written to, and taken from while it grows."""
-
-    def __init__(self) -> None:
-        self._blocks: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, block: Any) -> int:
-        self._blocks.append(bytes(block))
-        return len(block)
-
-    def taken(self) -> bytes:
-        taken = b"".join(self._blocks)
-        self._blocks.clear()
-        return taken
-
-
-def zipped(parts: Iterable[Part]) -> Iterator[bytes]:
-    """The bytes of a zip of these files, never empty, as they come to be."""
-    sink = _Sink()
-    with ZipFile(sink, "w", ZIP_DEFLATED) as archive:
-        for name, content in parts:
-            with archive.open(name, "w", force_zip64=True) as entry:
-                for block in content:
-                    entry.write(block)
-                    if written := sink.taken():
-                        yield written
-    yield sink.taken()
+def my_export(request: HttpRequest) -> ZipResponse:
+    return ZipResponse(parts_of(member(request)), "mosaic-export.zip")
 
 
 def parts_of(person: User) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""The roof: the home page, which looks at every floor below it, and the sign of life."""
+"""The roof: the home page, which looks at every floor below it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -188,8 +188,3 @@ def home(request: HttpRequest) -> HttpResponse:
         "is_new": not numbers.of(Priority) and live is None,
     }
     return render(request, "home.html", context)
-
-
-def healthz(request: HttpRequest) -> HttpResponse:
-    """For the supervisor: the web process answers."""
-    return HttpResponse("ok", content_type="text/plain")

@@ -22,9 +22,9 @@ def announce(group: str) -> None:
     transaction.on_commit(lambda: _hint(group))
 
 
-def nudge(app: str) -> None:
+def nudge(app: str, task: str = "reconcile") -> None:
     """After the commit, ask `app` ("governance", say) to reconcile now, not at the next tick."""
-    send(f"{app}.tasks.reconcile")
+    send(f"{app}.tasks.{task}")
 
 
 def send(task: str, *arguments: Any) -> None:

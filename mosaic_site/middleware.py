@@ -1,17 +1,24 @@
 """What every request passes through, beside Django's own."""
 
+import logging
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import messages
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.decorators import sync_only_middleware
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from mosaic_site.errors import Refused
+from mosaic_site.api.problems import is_for_programs, problem_response
+from mosaic_site.bodies import OVER_LIMIT, limit_bytes
+from mosaic_site.display.words import mib
+from mosaic_site.errors import Refused, disk_is_full
+
+logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -19,8 +26,18 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; "
     "frame-ancestors 'none'; form-action 'self'"
 )
+# Whatever is saved and not shown may do nothing, should a browser show it all the same.
+SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        *("accelerometer", "browsing-topics", "camera", "display-capture", "geolocation"),
+        *("gyroscope", "magnetometer", "microphone", "payment", "usb"),
+    )
+)
 # Where a steward without a second factor may still go: to set one up, or to leave.
-WITHOUT_MFA = ("/account/", "/static/", "/healthz")
+WITHOUT_MFA = ("/account/", "/static/", "/healthz", "/readyz", "/metrics")
+STEWARDS_NEED = "Stewards sign in with a second factor."
 
 
 @sync_only_middleware
@@ -29,7 +46,10 @@ def content_security_policy(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        saved = response.headers.get("Content-Disposition", "").startswith("attachment")
+        policy = SANDBOX if saved else CONTENT_SECURITY_POLICY
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         return response
 
     return middleware
@@ -38,15 +58,18 @@ def content_security_policy(get_response: GetResponse) -> GetResponse:
 @sync_only_middleware
 def upload_limit(get_response: GetResponse) -> GetResponse:
     """Refuse a body over the limit before it is parsed, with the limit in the answer."""
-    limit: int = settings.MOSAIC_UPLOAD_LIMIT_BYTES
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         size = request.META.get("CONTENT_LENGTH") or "0"
-        # A form's own fields need a little room beside the file.
-        if size.isdigit() and int(size) > limit + 2**20:
-            context = {"size": int(size), "limit": limit}
-            return render(request, "413.html", context, status=413)
-        return get_response(request)
+        declared = int(size) if size.isdigit() else 0
+        is_over = getattr(request, "scope", {}).get(OVER_LIMIT, False)
+        if not is_over and declared <= limit_bytes():
+            return get_response(request)
+        limit: int = settings.MOSAIC_UPLOAD_LIMIT_BYTES
+        if is_for_programs(request):
+            return problem_response(413, f"One request may bring at most {mib(limit)}.")
+        context = {"size": declared, "limit": limit}
+        return render(request, "413.html", context, status=413)
 
     return middleware
 
@@ -64,10 +87,9 @@ def steward_needs_mfa(get_response: GetResponse) -> GetResponse:
             and not request.path.startswith(WITHOUT_MFA)
             and not is_mfa_enabled(user)
         ):
-            messages.info(
-                request,
-                "Stewards sign in with a second factor. Set one up here, then go on.",
-            )
+            if is_for_programs(request):
+                return problem_response(403, STEWARDS_NEED, "Set one up in your settings.")
+            messages.info(request, f"{STEWARDS_NEED} Set one up here, then go on.")
             return redirect("mfa_activate_totp")
         return get_response(request)
 
@@ -93,3 +115,19 @@ class RefusedMiddleware:
         if itself or not url_has_allowed_host_and_scheme(came_from, {request.get_host()}):
             came_from = "/"
         return redirect(came_from)
+
+
+class FullDiskMiddleware:
+    """Say in plain words that there was no room for what somebody sent."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, OSError | DatabaseError) or not disk_is_full(error):
+            return None
+        logger.error("the disk is full", exc_info=error)
+        return render(request, "507.html", status=507)

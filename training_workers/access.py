@@ -7,15 +7,19 @@ from django.shortcuts import get_object_or_404
 
 from mosaic_site.members.models import User
 from training_workers.models import Job, Release
+from training_workers.models.job import JobQuerySet
 from training_workers.models.release import ReleaseExpert, ReleaseQuerySet
 
 Person = User | AnonymousUser
 
 
-def job_for_anyone(pk: int) -> Job:
+def jobs_for_anyone() -> JobQuerySet:
     """Training is public, like the expert that asks for it."""
-    jobs = Job.objects.select_related("expert", "expert__owner", "release")
-    return get_object_or_404(jobs, pk=pk)
+    return Job.objects.select_related("expert", "expert__owner", "release")
+
+
+def job_for_anyone(pk: int) -> Job:
+    return get_object_or_404(jobs_for_anyone(), pk=pk)
 
 
 def may_cancel(person: Person, job: Job) -> bool:
@@ -23,6 +27,11 @@ def may_cancel(person: Person, job: Job) -> bool:
     if not isinstance(person, User) or job.expert is None or not job.is_active:
         return False
     return person.is_steward or job.expert.owner_id == person.pk
+
+
+def may_prioritise(person: Person, job: Job) -> bool:
+    """The stewards, as long as it waits."""
+    return isinstance(person, User) and person.is_steward and job.status == Job.Status.QUEUED
 
 
 def job_controlled_by(person: User, pk: int) -> Job:

@@ -16,11 +16,13 @@ from training_workers import talking
 from training_workers.models import Job
 from training_workers.panel import render_update
 from training_workers.serving.client import NotServed, ask
+from training_workers.serving.wire import Asked
 
 logger = logging.getLogger(__name__)
 
 # At most about two pictures a second, however many hints come.
 PAUSE_SECONDS = 0.4
+GATHER_SECONDS = 0.02
 
 
 class _WithTask(AsyncWebsocketConsumer):
@@ -37,6 +39,30 @@ class _WithTask(AsyncWebsocketConsumer):
                 self.task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await self.task
+
+
+class _Shared:
+    """The panels of jobs, each rendered once for all in this process who watch it."""
+
+    def __init__(self) -> None:
+        self._coming: dict[tuple[asyncio.AbstractEventLoop, int], asyncio.Task[str]] = {}
+
+    async def panel(self, job_id: int) -> str:
+        """A panel that is read from the rows after this call, so that whatever the caller was
+        told of is in it. Who calls while it has not been begun shares it."""
+        key = (asyncio.get_running_loop(), job_id)
+        if key not in self._coming:
+            self._coming[key] = asyncio.create_task(self._render(key))
+        return await asyncio.shield(self._coming[key])
+
+    async def _render(self, key: tuple[asyncio.AbstractEventLoop, int]) -> str:
+        # A moment for those whom the same hint wakes.
+        await asyncio.sleep(GATHER_SECONDS)
+        del self._coming[key]
+        return await database_sync_to_async(render_update)(key[1])
+
+
+SHARED = _Shared()
 
 
 class JobConsumer(_WithTask):
@@ -67,9 +93,11 @@ class JobConsumer(_WithTask):
             while True:
                 await self.stale.wait()
                 self.stale.clear()
-                await self.send(text_data=await database_sync_to_async(render_update)(self.job_id))
+                await self.send(text_data=await SHARED.panel(self.job_id))
                 await asyncio.sleep(PAUSE_SECONDS)
-        except (DatabaseError, OSError) as error:
+        except OSError:
+            logger.debug("a reader of job %s left", self.job_id)
+        except DatabaseError as error:
             # The page connects again by itself and is shown the rows as they are then.
             logger.warning("job %s is not shown live: %s", self.job_id, error)
             with contextlib.suppress(OSError):
@@ -111,7 +139,7 @@ class TalkConsumer(_WithTask):
         try:
             await self._say("_turns.html", {"answer": answer, "append": True})
             try:
-                async for event in ask(question):
+                async for event in ask(Asked(question, asker=self._who())):
                     answer.take(event)
                     if event["kind"] == "token":
                         new = {"answer": answer, "words": [answer.last_piece], "append": True}

@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from training_workers.models import Job, JobEvent
+from training_workers.scheduling import Place, Queue
 
 # More points than this a curve on a page cannot show.
 MOST_POINTS = 200
@@ -24,10 +25,7 @@ class Progress:
     step: int | None = None
     steps: int | None = None
     loss: float | None = None
-    tokens: int | None = None
-    tokens_per_second: float | None = None
     seconds_left: float | None = None
-    memory_mib: float | None = None
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Progress":
@@ -36,6 +34,21 @@ class Progress:
     @property
     def phase_words(self) -> str:
         return (self.phase or "begun").capitalize()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was last heard of the machine that does a job or did it."""
+
+    device: str | None = None
+    memory_mib: float | None = None
+    tokens: int | None = None
+    tokens_per_second: float | None = None
+    micro_batch: int | None = None
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> "Measured":
+        return cls(**{field.name: data.get(field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,8 @@ class Panel:
 
     job: Job
     progress: Progress
-    ahead: int
+    measured: Measured
+    place: Place | None
     seconds: float | None
     points: list[tuple[int, float]]
     timeline: list[Beginning]
@@ -72,6 +86,10 @@ WORDS = {
     "failed": "Given up",
     "cancelled": "Stopped",
     "cancel requested": "Somebody asked to stop it",
+    "put first": "A steward put it first",
+    "put in its turn": "A steward put it back in its turn",
+    "put last": "A steward put it behind all others",
+    "out of memory": "The memory ran out",
 }
 
 
@@ -107,14 +125,15 @@ def _timeline(job: Job) -> list[Beginning]:
 
 
 def panel_of(job: Job) -> Panel:
-    """Read a job's panel: at most four queries."""
+    """Read a job's panel: two queries, and at most six more while it waits."""
     seconds = None
     if job.started_at is not None:
         seconds = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
     return Panel(
         job=job,
         progress=Progress.read(job.progress),
-        ahead=max(job.queue_position() - 1, 0),
+        measured=Measured.read(job.measured),
+        place=Queue().place(job) if job.status == Job.Status.QUEUED else None,
         seconds=seconds,
         points=_points(job),
         timeline=_timeline(job),

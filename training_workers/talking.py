@@ -41,16 +41,26 @@ def asker_by_address(address: str) -> str:
     return f"address.{address}"
 
 
-async def count_question(asker: str) -> None:
-    """Count one more question of this minute. Raises Refused above QUESTIONS_A_MINUTE."""
-    key = f"talk.{asker}.{int(time.time()) // 60}"
-    if await cache.aadd(key, 1, timeout=120):
-        return
-    if await cache.aincr(key) > QUESTIONS_A_MINUTE:
-        raise Refused(
-            f"You have asked {QUESTIONS_A_MINUTE} questions within a minute. "
+class TooMany(Refused):
+    """An asker has asked all that one may within a minute; `retry_after` says how many seconds
+    later the next one begins."""
+
+    def __init__(self, most: int) -> None:
+        self.retry_after = 60 - int(time.time()) % 60
+        super().__init__(
+            f"You have asked {most} questions within a minute. "
             "Wait for the next minute, so that others get their turn."
         )
+
+
+async def count_question(asker: str, questions: int = 1, most: int = QUESTIONS_A_MINUTE) -> None:
+    """Count more questions of this minute. Raises TooMany above `most`."""
+    key = f"talk.{asker}.{int(time.time()) // 60}"
+    asked = questions
+    if not await cache.aadd(key, questions, timeout=120):
+        asked = await cache.aincr(key, questions)
+    if asked > most:
+        raise TooMany(most)
 
 
 @dataclass(frozen=True)

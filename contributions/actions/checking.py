@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -24,14 +24,16 @@ from contributions.comparison import Comparison, Shared, told
 from contributions.intake import Finding, Report
 from contributions.models import Base, DatasetVersion, Probe
 from contributions.models.dataset import DATASET_VERSION_LIFECYCLE
-from mosaic_site import live
-from mosaic_site.errors import Refused
+from mosaic_site import clock, live
+from mosaic_site.errors import Refused, disk_is_full
 from mosaic_site.files import file_at_hand
 from mosaic_site.ledger.chain import record
+from mosaic_site.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
-CHECK_TIMEOUT = timedelta(minutes=2)
+CHECK_TIMEOUT = timedelta(minutes=1)
+PULSE_SECONDS = 10.0
 CHECK_ATTEMPTS = 3
 SIGN_OF_LIFE = timedelta(seconds=1)
 
@@ -47,15 +49,18 @@ def version_check(*, version_id: int) -> None:
         if version.status != DatasetVersion.Status.RECEIVED:
             return
         version.status = DatasetVersion.Status.CHECKING
-        version.checking_since, version.checked_bytes = timezone.now(), 0
+        version.checking_since, version.checked_bytes = clock.now(), 0
         version.check_attempts += 1
         version.save()
         live.announce(f"version.{version_id}")
     try:
-        with TemporaryDirectory() as scratch:
+        alive = Pulse(partial(_still_here, version), every=PULSE_SECONDS)
+        with alive, TemporaryDirectory() as scratch:
             _check(version, Path(scratch))
-    except OSError:
+    except OSError as error:
         logger.exception("the check of version %s broke off", version_id)
+        if disk_is_full(error):
+            _wait_for_room(version_id, version.check_attempts)
     finally:
         _give_back(version_id, version.check_attempts)
 
@@ -79,10 +84,7 @@ def _check(version: DatasetVersion, scratch: Path) -> None:
         mapping=version.mapping or None,
         known_probes=list(Probe.objects.open().values_list("prompt", "answer")),
         sealed_probes=list(sealed.values_list("prompt", "answer")),
-        others={
-            str(other.pk): file_at_hand(str(other.index_file.name))
-            for other in _compared_with(version)
-        },
+        others=_indices(version),
         index_out=index,
         count_tokens=count_tokens,
         on_progress=partial(_still_checking, version),
@@ -104,6 +106,14 @@ def _said_before(version: DatasetVersion, columns: list[str]) -> dict[str, Any]:
     return mapping or {}
 
 
+def _indices(version: DatasetVersion) -> dict[str, Path]:
+    found = {}
+    for other in _compared_with(version):
+        with suppress(FileNotFoundError):  # erased in this moment
+            found[str(other.pk)] = file_at_hand(str(other.index_file.name))
+    return found
+
+
 def _compared_with(version: DatasetVersion) -> list[DatasetVersion]:
     """The newest checked version of every other dataset, of which the index is still there."""
     indexed = DatasetVersion.objects.exclude(index_file="").exclude(dataset_id=version.dataset_id)
@@ -116,9 +126,16 @@ def _compared_with(version: DatasetVersion) -> list[DatasetVersion]:
     ]
 
 
+def _still_here(version: DatasetVersion) -> None:
+    """A sign of life, so that nobody takes a long check for a lost one."""
+    DatasetVersion.objects.filter(pk=version.pk, check_attempts=version.check_attempts).update(
+        checking_since=clock.now()
+    )
+
+
 def _still_checking(version: DatasetVersion, done: int, size: int) -> None:
-    """A sign of life every second, so that nobody takes a long check for a lost one."""
-    now = timezone.now()
+    """How far it is, every second."""
+    now = clock.now()
     if version.checking_since is None or now - version.checking_since > SIGN_OF_LIFE:
         version.checking_since, version.checked_bytes = now, done
         DatasetVersion.objects.filter(pk=version.pk, check_attempts=version.check_attempts).update(
@@ -194,8 +211,22 @@ def _compared(version: DatasetVersion, report: Report) -> tuple[Comparison, Repo
     return comparison, replace(report, counts=counts, others={})
 
 
-def _give_back(version_id: int, attempt: int) -> None:
-    """Let a check that broke off be taken up again, or say after the third time that it cannot."""
+def _wait_for_room(version_id: int, attempt: int) -> None:
+    """The worker's disk is full: that is no fault of the file, so it does not count."""
+    DatasetVersion.objects.filter(
+        pk=version_id, status=DatasetVersion.Status.CHECKING, check_attempts=attempt
+    ).update(
+        status=DatasetVersion.Status.RECEIVED,
+        received_at=timezone.now(),
+        check_attempts=attempt - 1,
+    )
+
+
+def _give_back(version_id: int, attempt: int, *, lost: bool = False) -> None:
+    """Let a check that broke off be taken up again, or say after the third time that it cannot.
+
+    `lost`: its worker fell silent, and `reconcile` found it.
+    """
     with transaction.atomic():
         version = DatasetVersion.objects.select_for_update().get(pk=version_id)
         if (version.status, version.check_attempts) != (DatasetVersion.Status.CHECKING, attempt):
@@ -203,6 +234,9 @@ def _give_back(version_id: int, attempt: int) -> None:
         if version.check_attempts < CHECK_ATTEMPTS:
             version.status = DatasetVersion.Status.RECEIVED
             version.received_at = timezone.now()
+            if lost:
+                reason = "The worker that checked it fell silent; it is checked again."
+                record(actor=None, action="dataset.requeued", subject=version, reason=reason)
         else:
             _judge(version, _broken_off(version))
         version.save()
@@ -268,16 +302,16 @@ def _receive_again(version: DatasetVersion) -> None:
     version.status, version.report_data = DatasetVersion.Status.RECEIVED, {}
     version.check_attempts, version.received_at = 0, timezone.now()
     version.save()
-    live.nudge("contributions")
+    live.nudge("contributions", "check")
 
 
 def reconcile() -> None:
     """Check whatever waits, mask what is to be masked, and take up what a lost worker left."""
     lost = DatasetVersion.objects.filter(
-        status=DatasetVersion.Status.CHECKING, checking_since__lt=timezone.now() - CHECK_TIMEOUT
+        status=DatasetVersion.Status.CHECKING, checking_since__lt=clock.now() - CHECK_TIMEOUT
     )
     for version_id, attempt in lost.values_list("pk", "check_attempts"):
-        _give_back(version_id, attempt)
+        _give_back(version_id, attempt, lost=True)
     make_masked_copies()
     for version_id in DatasetVersion.objects.in_queue_order().values_list("pk", flat=True):
         version_check(version_id=version_id)

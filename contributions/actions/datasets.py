@@ -88,7 +88,7 @@ def add_version(dataset: Dataset, version: DatasetVersion) -> None:
         subject=version,
         data={"sha256": version.sha256, "bytes": version.size},
     )
-    live.nudge("contributions")
+    live.nudge("contributions", "check")
 
 
 def _weigh(owner: User, file: File[bytes], filename: str) -> None:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -85,6 +86,19 @@ def _require_trainable(owner: User, versions: Sequence[DatasetVersion]) -> None:
             raise Refused(f"“{version.dataset}” still needs " + ", and ".join(lacks) + ".")
 
 
+def require_room(owner: User) -> None:
+    """Refuse one more expert of somebody of whom many wait already."""
+    waiting = Expert.objects.filter(
+        owner=owner, status__in=[Expert.Status.SUBMITTED, Expert.Status.APPROVED]
+    ).count()
+    most: int = settings.MOSAIC_WAITING_EXPERTS
+    if waiting >= most:
+        raise Refused(
+            f"{waiting} of your experts wait for a steward or a worker, and at most {most} may. "
+            "Submit this one when some of them are trained, or withdraw one."
+        )
+
+
 def active_base() -> Base:
     """The base that the community's experts adapt now, or Refused."""
     base = Base.objects.filter(active=True).first()
@@ -98,6 +112,7 @@ def enter(*, owner: User, name: str, once: uuid.UUID, **fields: Any) -> tuple[Ex
 
     Where two clicks race, the second waits here for the first, and finds its row.
     """
+    require_room(owner)
     if Expert.objects.filter(owner=owner, name=name).exists():
         raise Refused(f"You have an expert called “{name}” already. Choose another name.")
     values = {"owner": owner, "name": name, "submitted_at": timezone.now(), **fields}
@@ -169,6 +184,7 @@ def _move(
 
 def submit_again(expert: Expert, *, data: Mapping[str, Any], **fields: Any) -> Expert:
     """Put an expert before the stewards once more, with these fields changed."""
+    require_room(expert.owner)
     return _move(
         expert,
         Expert.Status.SUBMITTED,

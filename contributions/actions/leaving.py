@@ -122,6 +122,8 @@ def expert_erased(*, expert: Expert) -> None:
     """Note that the workers deleted a withdrawn expert's adapter. Its hash and scores stay."""
     with transaction.atomic():
         expert = Expert.objects.select_for_update().get(pk=expert.pk)
+        if expert.erased_at:
+            return
         _delete_files(expert)
         expert.erased_at, expert.adapter_folder = timezone.now(), ""
         expert.save()

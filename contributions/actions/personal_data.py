@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,15 +16,17 @@ from django.utils import timezone
 
 from contributions.actions.datasets import dataset_take_version
 from contributions.models import DatasetVersion, MaskedCopy
-from mosaic_site import live
+from mosaic_site import clock, live
 from mosaic_site.errors import Refused
 from mosaic_site.files import file_at_hand
 from mosaic_site.ledger.chain import record
+from mosaic_site.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
 # Longer than any masking takes: a worker that has not ended by then was lost.
-MASKING_TIMEOUT = timedelta(minutes=30)
+MASKING_TIMEOUT = timedelta(minutes=1)
+PULSE_SECONDS = 10.0
 
 
 def version_acknowledge(*, version: DatasetVersion, reason: str) -> DatasetVersion:
@@ -59,25 +62,35 @@ def version_mask(*, version: DatasetVersion) -> MaskedCopy:
         copy.problem, copy.taken_at, copy.asked_at = "", None, timezone.now()
         copy.save()
         record(actor=version.dataset.owner, action="dataset.mask_asked", subject=version)
-        live.nudge("contributions")
+        live.nudge("contributions", "check")
     return copy
 
 
 def make_masked_copies() -> None:
     """Make the masked versions that are waited for. Called by the periodic reconcile."""
-    lost = timezone.now() - MASKING_TIMEOUT
+    lost = clock.now() - MASKING_TIMEOUT
     free = MaskedCopy.objects.filter(Q(taken_at=None) | Q(taken_at__lt=lost), result=None)
-    for pk in free.filter(problem="").order_by("asked_at").values_list("pk", flat=True):
+    asked = free.filter(problem="").order_by("asked_at")
+    for pk, taken_before in asked.values_list("pk", "taken_at"):
         # Whoever changes the row has it.
-        if free.filter(pk=pk, problem="").update(taken_at=timezone.now()):
-            _make(MaskedCopy.objects.select_related("source__dataset__owner").get(pk=pk))
+        if free.filter(pk=pk, problem="").update(taken_at=clock.now()):
+            copy = MaskedCopy.objects.select_related("source__dataset__owner").get(pk=pk)
+            if taken_before:
+                reason = "The worker that masked its personal data fell silent; it is done again."
+                record(actor=None, action="dataset.requeued", subject=copy.source, reason=reason)
+            _make(copy)
+
+
+def _still_here(copy: MaskedCopy) -> None:
+    MaskedCopy.objects.filter(pk=copy.pk, result=None).update(taken_at=clock.now())
 
 
 def _make(copy: MaskedCopy) -> None:
     from contributions.intake import mask  # heavy, for workers only
 
     try:
-        with TemporaryDirectory() as scratch:
+        alive = Pulse(partial(_still_here, copy), every=PULSE_SECONDS)
+        with alive, TemporaryDirectory() as scratch:
             masked = Path(scratch) / "masked.jsonl"
             source = file_at_hand(str(copy.source.file.name), copy.source.sha256)
             replaced = mask(source, out=masked, mapping=copy.source.mapping or None)

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 class PartDamaged(Refused):
     """A part that did not arrive as it was sent. Sending it again helps."""
 
+    status = 422
+
 
 def upload_start(
     *,
@@ -264,4 +266,4 @@ def _move(upload: Upload, status: str, **changes: Any) -> None:
     for name, value in {"status": status, **changes}.items():
         setattr(upload, name, value)
     upload.save(update_fields=["status", *changes])
-    live.nudge("contributions")
+    live.nudge("contributions", "check")

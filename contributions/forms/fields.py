@@ -76,6 +76,6 @@ class ReasonForm(forms.Form):
     def typed(self) -> str:
         """The reason, or Refused where it cannot be kept."""
         if not self.is_valid():
-            raise Refused(" ".join(map(str, self.errors["reason"])))
+            raise Refused(" ".join(str(error) for each in self.errors.values() for error in each))
         reason: str = self.cleaned_data["reason"]
         return reason

@@ -3,7 +3,7 @@
 `check` reads a dataset, says what is right and wrong with it, and writes the normalised rows;
 `sample` takes a first look at it, `mask` copies it without personal data. `read_probes`,
 `parse_typed_probes` and `read_task_probes` read the probes of a priority, `read_adapter_files` an
-adapter that was trained elsewhere.
+adapter that was trained elsewhere. `conversation` makes a prompt of messages, as the readers do.
 """
 
 from importlib import import_module
@@ -16,6 +16,7 @@ from contributions.intake.limits import PROBE_LIMITS, Limits
 from contributions.intake.probes import parse_typed_probes, read_probes
 from contributions.intake.report import Report
 from contributions.intake.sampling import Sample, sample
+from contributions.intake.shapes import ROLES, conversation
 from contributions.intake.tasks import TaskProbes, is_task, read_task_probes
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROBE_LIMITS",
+    "ROLES",
     "AdapterLimits",
     "AdapterRefused",
     "BroughtAdapter",
@@ -35,6 +37,7 @@ __all__ = [
     "Sample",
     "TaskProbes",
     "check",
+    "conversation",
     "is_task",
     "mask",
     "parse_typed_probes",

@@ -5,6 +5,7 @@ else is written to a file, about 60 bytes a row, and found out at the end by sor
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -90,16 +91,20 @@ class Kept:
                 out.write(rows[["digest", "sketch"]].astype(_INDEX).tobytes())
 
     def compare(self, others: Mapping[str, Path]) -> dict[str, dict[str, int]]:
-        """How many rows are the same, and nearly the same, as rows of the files indexed there."""
+        """How many rows are the same, and nearly the same, as rows of the files indexed there.
+
+        An index that is gone by now, as its owner left, is passed over.
+        """
+        indices = _read_indices(others)
         if not self.count:
-            return {name: {"exact": 0, "near": 0} for name in others}
+            return {name: {"exact": 0, "near": 0} for name in indices}
         digests = self._column("digest")
         by_digest = np.argsort(digests)
         ordered = digests[by_digest]
         exact: dict[str, Rows] = {}
         near: dict[str, list[Rows]] = {}
-        for name, path in others.items():
-            theirs = np.unique(_read_index(path)["digest"])
+        for name, index in indices.items():
+            theirs = np.unique(index["digest"])
             places = np.minimum(np.searchsorted(ordered, theirs), self.count - 1)
             exact[name] = by_digest[places[ordered[places] == theirs]]
             near[name] = []
@@ -107,8 +112,8 @@ class Kept:
         for band, keys in enumerate(_bands(sketches)):
             order = _ordered(keys)
             ordered = keys[order]
-            for name, path in others.items():
-                theirs = np.ascontiguousarray(_read_index(path)["sketch"])
+            for name, index in indices.items():
+                theirs = np.ascontiguousarray(index["sketch"])
                 their_keys = theirs.view("<u4")[:, band]
                 places = np.searchsorted(ordered, their_keys)
                 rows = _near_in_other(sketches, ordered, order, theirs, their_keys, places)
@@ -118,7 +123,7 @@ class Kept:
                 "exact": len(exact[name]),
                 "near": len(np.setdiff1d(np.concatenate(near[name]), exact[name])),
             }
-            for name in others
+            for name in indices
         }
 
     def close(self) -> None:
@@ -170,6 +175,15 @@ def _ordered(keys: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     together |= np.arange(len(keys), dtype=np.uint32)
     together.sort()
     return together.astype(np.uint32)  # its lower half
+
+
+def _read_indices(paths: Mapping[str, Path]) -> dict[str, npt.NDArray[Any]]:
+    """Mapped into memory, not read: what is deleted from here on can be read still."""
+    indices = {}
+    for name, path in paths.items():
+        with suppress(FileNotFoundError):
+            indices[name] = _read_index(path)
+    return indices
 
 
 def _read_index(path: Path) -> npt.NDArray[Any]:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
@@ -18,6 +18,16 @@ _MESSAGES = 'a list of {"role": ..., "content": ...} objects that has an answer 
 _CHOICES = 'a list of at least two texts, or {"A": "...", "B": "..."}'
 _KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number",
           float: "a number", type(None): "null"}  # fmt: skip
+
+
+def conversation(turns: Sequence[tuple[str, str]]) -> str:
+    """The prompt of a conversation, (role, text) by turns: experts learn to answer this text.
+
+    A single message is its own text; several have a line each, with the role before it.
+    """
+    if len(turns) == 1:
+        return turns[0][1]
+    return "\n".join(f"{role}: {text}" for role, text in turns)
 
 
 def kind(value: object) -> str:
@@ -183,8 +193,7 @@ class Shaper:
                 column=self.mapping.prompt[0],
             )
             return None
-        single = len(before) == 1
-        prompt = questions[0] if single else "\n".join(f"{role}: {text}" for role, text in before)
+        prompt = conversation(before)
         return Row(place.row, place.line, prompt, messages[answers[-1]][1], questions[-1])
 
     def _messages(self, value: object, place: Place) -> list[tuple[str, str]] | None:

@@ -1,5 +1,5 @@
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -128,6 +128,14 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
         """What waits for a worker, first come, first served."""
         waiting = self.filter(status=DatasetVersion.Status.RECEIVED)
         return waiting.order_by("received_at", "id")
+
+    def unchecked_since(self, moment: datetime) -> "DatasetVersionQuerySet":
+        """Brought before `moment`, and neither checked nor worked on since."""
+        S = DatasetVersion.Status
+        return self.filter(
+            models.Q(status=S.RECEIVED, received_at__lt=moment)
+            | models.Q(status=S.CHECKING, checking_since__lt=moment)
+        )
 
     def worked_on(self) -> "DatasetVersionQuerySet":
         """What a worker checks at this moment."""

@@ -11,7 +11,7 @@ from django.db.models import F
 
 from governance import ballot_box
 from governance.models import Ballot, BoxEntry, BoxHead, Elector, Round
-from mosaic_site import live
+from mosaic_site import clock, live
 from mosaic_site.errors import Refused
 from mosaic_site.members.models import User
 
@@ -78,9 +78,10 @@ def ballot_cast(
         round_ = Round.objects.get(pk=round_.pk)
         # Casts of the same person wait for each other at this row, so the rest can be made ready
         # before the box is locked.
-        may_vote = round_.takes_ballots and round_.electors.filter(member=voter).update(voted=True)
-        if not may_vote:
-            raise Refused(round_.refusal_for(voter))
+        now = clock.now()
+        in_time = round_.takes_ballots_at(now)
+        if not (in_time and round_.electors.filter(member=voter).update(voted=True)):
+            raise Refused(round_.refusal_for(voter, now))
         content = _content(round_, approvals, answers or {})
         pseudonym = ballot_box.pseudonym(round_.ballot_key, voter.pk)
         before = round_.ballots.filter(voter=pseudonym).first()
@@ -99,8 +100,9 @@ def ballot_cast(
         # that was waited for is only seen by a statement after it.
         head = BoxHead.objects.select_for_update().get(round=round_)
         round_.refresh_from_db(fields=["status"])
-        if not round_.takes_ballots:
-            raise Refused(round_.refusal_for(voter))
+        now = clock.now()
+        if not round_.takes_ballots_at(now):
+            raise Refused(round_.refusal_for(voter, now))
         ballot.save(force_insert=before is None, force_update=before is not None)
         # No hint to anybody: the page of a round looks by itself, and one a ballot would tell when
         # somebody voted.

@@ -13,6 +13,7 @@ from governance.models import Ballot, BoxEntry, BoxHead, Decision, Proposal, Que
 from governance.models.round import ROUND_LIFECYCLE
 from governance.recount import recount
 from mosaic_site import live
+from mosaic_site.lateness import late
 from mosaic_site.ledger.chain import record
 from mosaic_site.notices.actions import notify
 
@@ -32,7 +33,13 @@ def round_close(*, round_: Round) -> None:
         kind=BoxEntry.Kind.CLOSE,
         payload={"ballots": ballots, "entries": head.length, "lot_seed": round_.lot_seed},
     )
-    record(actor=None, action="round.closed", subject=round_, data={"ballots": ballots})
+    record(
+        actor=None,
+        action="round.closed",
+        subject=round_,
+        reason=late(round_.closes_at),
+        data={"ballots": ballots},
+    )
     live.announce(f"round.{round_.pk}")
 
 

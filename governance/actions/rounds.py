@@ -20,9 +20,10 @@ from governance.actions.proposals import proposals_for_eligible
 from governance.models import BoxEntry, BoxHead, Candidate, Elector, Proposal, Question, Round
 from governance.models.proposal import PROPOSAL_LIFECYCLE
 from governance.models.round import ROUND_LIFECYCLE
-from mosaic_site import live
+from mosaic_site import clock, live
 from mosaic_site.display.words import mib
 from mosaic_site.errors import Refused
+from mosaic_site.lateness import late
 from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
 
@@ -47,7 +48,7 @@ def round_schedule(
     Without other times it is discussed from now on, and frozen as it opens.
     """
     once = once or uuid.uuid4()
-    now = timezone.now()
+    now = clock.now()
     if closes_at <= max(now, opens_at):
         raise Refused("The close lies in the past, or before the opening. Choose a later time.")
     _require_sense(budget_bytes=budget_bytes, quorum=quorum, opens_now=opens_at <= now)
@@ -104,7 +105,7 @@ def round_open(
         title=title,
         budget_bytes=budget_bytes,
         quorum=quorum,
-        opens_at=timezone.now(),
+        opens_at=clock.now(),
         closes_at=closes_at,
         once=once,
     )
@@ -192,14 +193,14 @@ def round_advance(*, round_id: int) -> Round:
 
 def _step(round_: Round) -> bool:
     """The next step, if it is due. The caller holds the row."""
-    now = timezone.now()
+    now = clock.now()
     match round_.status:
         case Round.Status.SCHEDULED if now >= round_.discussion_at:
-            _move(round_, Round.Status.DISCUSSION, "round.discussed")
+            _move(round_, Round.Status.DISCUSSION, "round.discussed", round_.discussion_at)
         case Round.Status.DISCUSSION if now >= round_.freezes_at:
             _freeze(round_)
         case Round.Status.FROZEN if now >= round_.opens_at:
-            _move(round_, Round.Status.OPEN, "round.opened")
+            _move(round_, Round.Status.OPEN, "round.opened", round_.opens_at)
             tell_electors(
                 round_=round_, kind="round.open", text=f"Voting is open: “{round_}”. You can vote."
             )
@@ -229,11 +230,11 @@ def _should_remind(round_: Round, now: datetime) -> bool:
     return round_.reminded_at is None and round_.opens_at < reminder <= now
 
 
-def _move(round_: Round, target: Round.Status, action: str) -> None:
+def _move(round_: Round, target: Round.Status, action: str, due: datetime) -> None:
     ROUND_LIFECYCLE.require(round_.status, target)
     round_.status = target
     round_.save(update_fields=["status"])
-    record(actor=None, action=action, subject=round_)
+    record(actor=None, action=action, subject=round_, reason=late(due))
     live.announce(f"round.{round_.pk}")
     live.announce("rounds")
 
@@ -311,6 +312,7 @@ def _freeze(round_: Round) -> None:
         actor=None,
         action="round.frozen",
         subject=round_,
+        reason=late(round_.freezes_at),
         data={
             "setup": entry.hash,
             "candidates": len(candidates),

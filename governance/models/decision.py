@@ -14,6 +14,10 @@ class DecisionQuerySet(models.QuerySet["Decision"]):
         """What counts: the last tally of each ratified round."""
         return self.filter(stands=True, round__status=Round.Status.RATIFIED)
 
+    def provisional(self) -> "DecisionQuerySet":
+        """What may be ratified, contested or counted again."""
+        return self.filter(stands=True, round__status=Round.Status.PROVISIONAL)
+
     def unexplained(self) -> "DecisionQuerySet":
         """Those that stand, and do not say yet what every loser lacked. The oldest first."""
         return self.filter(stands=True).exclude(to_ask=[]).order_by("pk")

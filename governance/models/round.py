@@ -1,5 +1,5 @@
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,17 @@ class RoundQuerySet(models.QuerySet["Round"]):
     def under_way(self) -> "RoundQuerySet":
         """What the clock moves on, the earliest first."""
         return self.filter(status__in=Round.UNDER_WAY).order_by("opens_at", "id")
+
+    def overdue(self, moment: datetime) -> "RoundQuerySet":
+        """What should have been moved on before `moment`. One that cannot open is not: another is
+        open still."""
+        S = Round.Status
+        late = models.Q(status__in=[S.OPEN, S.CLOSED, S.TALLIED], closes_at__lt=moment)
+        late |= models.Q(status=S.SCHEDULED, discussion_at__lt=moment)
+        late |= models.Q(status=S.DISCUSSION, freezes_at__lt=moment)
+        if not self.filter(status=S.OPEN).exists():
+            late |= models.Q(status=S.FROZEN, opens_at__lt=moment)
+        return self.filter(late)
 
     def to_come(self) -> "RoundQuerySet":
         """Planned, discussed or frozen; nobody votes in them yet."""
@@ -167,7 +178,11 @@ class Round(models.Model):
 
     @property
     def takes_ballots(self) -> bool:
-        return self.status == self.Status.OPEN and self.opens_at <= timezone.now() < self.closes_at
+        """As this machine's clock has it, for pages. The cast asks `takes_ballots_at`."""
+        return self.takes_ballots_at(timezone.now())
+
+    def takes_ballots_at(self, moment: datetime) -> bool:
+        return self.status == self.Status.OPEN and self.opens_at <= moment < self.closes_at
 
     @property
     def takes_slates(self) -> bool:
@@ -207,11 +222,12 @@ class Round(models.Model):
         """The decision that stands, once there is one. Reads what is prefetched."""
         return next((one for one in self.decisions.all() if one.stands), None)
 
-    def refusal_for(self, person: User) -> str:
-        """Why this person cannot cast or change a ballot now, as a sentence; "" if they can."""
+    def refusal_for(self, person: User, moment: datetime | None = None) -> str:
+        """Why this person cannot cast or change a ballot at a moment, by default now by this
+        machine's clock, as a sentence; "" if they can."""
         if self.status in self.TO_COME:
             return "Voting has not begun yet, so nothing was cast. Come back when it opens."
-        if not self.takes_ballots:
+        if not self.takes_ballots_at(moment or timezone.now()):
             return (
                 "This round has closed, so your ballot was not changed. "
                 "What you cast before the close counts."

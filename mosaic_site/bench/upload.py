@@ -41,7 +41,7 @@ def measure(data: Path | None, say: Callable[[str], None]) -> list[Measurement]:
         member = User.objects.create_user("ada", "ada@example.org")
         _, secret = token_make(member=member, name="bench", scopes=Scope.values, days=1)
         program = _Program(stack, secret)
-        program.ask("GET", reverse("contributions:api_uploads"))
+        program.ask("GET", reverse("api:uploads"))
         idle = _peak_mib(stack)
         say("1 GB in parts")
         began = time.perf_counter()
@@ -109,7 +109,7 @@ class _Program:
         size = path.stat().st_size
         form = f"name={path.stem}&filename={path.name}&size={size}".encode()
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        upload = self.ask("POST", reverse("contributions:api_uploads"), form, kind)
+        upload = self.ask("POST", reverse("api:uploads"), form, kind)
         draws = random.Random(SEED)
         numbers = range(1, upload["part_count"] + 1)
         unlucky = draws.sample(numbers, cuts)

@@ -148,7 +148,7 @@ def _submit(contribution: Contribution, steward: User) -> None:
         recipe={},
         once=_once(f"expert {contribution.username}"),
     )
-    if contribution is not FOR_THE_VISITOR:
+    if contribution is not FOR_THE_VISITOR and expert.status == Expert.Status.SUBMITTED:
         bring.expert_approve(
             steward=steward, expert=expert, reason="Clear data, clear purpose, card complete."
         )
@@ -161,7 +161,8 @@ def go_on() -> None:
         return
     for contribution in CONTRIBUTIONS:
         if _is_checked(contribution) and not _experts([contribution]).exists():
-            _submit(contribution, steward)
+            with transaction.atomic():  # or a worker that dies in between leaves it unapproved
+                _submit(contribution, steward)
     rounds = list(Round.objects.order_by("opens_at", "id"))
     if not rounds:
         if _all_trained():

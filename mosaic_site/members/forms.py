@@ -72,7 +72,7 @@ class TokenForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label="It may",
         choices=Scope.choices,
-        initial=[Scope.DATASETS_WRITE],
+        initial=[Scope.READ],
         widget=forms.CheckboxSelectMultiple,
     )
     days = forms.TypedChoiceField(

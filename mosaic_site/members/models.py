@@ -63,6 +63,9 @@ class User(AbstractUser):
     # Whether what they had published was to be withdrawn with them.
     took_everything = models.BooleanField(default=False)
 
+    # No column: whether a program asks, with a token. It has a member's rights, whoever made it.
+    is_by_token = False
+
     class Meta(AbstractUser.Meta):
         constraints = [
             models.CheckConstraint(
@@ -72,7 +75,7 @@ class User(AbstractUser):
 
     @property
     def is_steward(self) -> bool:
-        return self.role == self.Role.STEWARD
+        return self.role == self.Role.STEWARD and not self.is_by_token
 
     @property
     def display_name(self) -> str:
@@ -84,7 +87,12 @@ class User(AbstractUser):
 class Scope(models.TextChoices):
     """What an API token may be used for."""
 
-    DATASETS_WRITE = "datasets:write", "Upload datasets"
+    READ = "read", "Read what you can read: your datasets, experts and inbox too"
+    TALK = "talk", "Talk to the model"
+    DATASETS_WRITE = "datasets:write", "Upload datasets, describe, publish and withdraw them"
+    EXPERTS_WRITE = "experts:write", "Declare priorities; submit, bring and withdraw experts"
+    PROPOSALS_WRITE = "proposals:write", "Propose, endorse, discuss and recommend"
+    VOTE = "vote", "Cast your ballot, and see how you voted"
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):

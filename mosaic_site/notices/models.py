@@ -39,6 +39,10 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
             .exclude(member__email="")
         )
 
+    def undelivered(self, now: datetime) -> "NoticeQuerySet":
+        """What was tried, is not mailed, and is no longer in the hands of the one who tried."""
+        return self.unread().filter(mailed_at=None, mail_tried_at__lte=now - TRY_AGAIN_AFTER)
+
 
 class Notice(models.Model):
     """One sentence for one member about one event, with the address where it is seen.

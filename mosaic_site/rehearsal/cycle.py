@@ -20,6 +20,7 @@ from mosaic_site.members.models import User
 from mosaic_site.rehearsal.folder import Brought
 from training_workers.models import Job, Release
 from training_workers.serving.client import NotServed, ask_and_wait
+from training_workers.serving.wire import Asked
 
 Say = Callable[[str], None]
 
@@ -174,7 +175,7 @@ def _talk(contributions: Sequence[Contribution], say: Say) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            events = ask_and_wait(probe.prompt)
+            events = ask_and_wait(Asked(probe.prompt))
         except NotServed:
             time.sleep(LOOK_EVERY_SECONDS)
             continue

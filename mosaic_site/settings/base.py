@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import environ
-import structlog
+from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 from kombu.common import Broadcast
+
+from mosaic_site.monitoring.logs import configuration
 
 env = environ.Env()
 
@@ -31,10 +33,13 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "channels",
     "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
 ]
 
 # https://docs.djangoproject.com/en/5.2/topics/http/middleware/#middleware-ordering
 MIDDLEWARE = [
+    "mosaic_site.monitoring.requests.observe",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "mosaic_site.middleware.content_security_policy",
@@ -50,6 +55,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "mosaic_site.middleware.steward_needs_mfa",
     "mosaic_site.middleware.RefusedMiddleware",
+    "mosaic_site.middleware.FullDiskMiddleware",
 ]
 
 ROOT_URLCONF = "mosaic_site.urls"
@@ -78,7 +84,7 @@ USE_TZ = True
 USE_I18N = True
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [REPOSITORY / "static"]
+STATICFILES_DIRS = [REPOSITORY / "static", ("help", REPOSITORY / "docs" / "images")]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -108,6 +114,41 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_LOGOUT_ON_GET = False
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+# Counted in the cache, so that all web processes count together; by the address at the other end of
+# the connection (see `mosaic_site.addresses`), by account, or by the name that is tried.
+# https://docs.allauth.org/en/latest/account/rate_limits.html
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+
+# https://www.django-rest-framework.org/api-guide/settings/
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "mosaic_site.api.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["mosaic_site.api.authentication.MayUse"],
+    "DEFAULT_THROTTLE_CLASSES": ["mosaic_site.api.authentication.Pace"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [
+        "mosaic_site.api.parsers.SmallJSON",
+        "mosaic_site.api.parsers.SmallForm",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "mosaic_site.api.schema.Described",
+    "EXCEPTION_HANDLER": "mosaic_site.api.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+}
+# https://drf-spectacular.readthedocs.io/en/latest/settings.html
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Mosaic",
+    "DESCRIPTION": "What a member can do on the site, for programs.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [],  # choices stand where they are used, not under invented names
+}
 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "mosaic@localhost")
 # Seconds; without it a mail server that hangs holds a worker for ever.
@@ -138,6 +179,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": TICK,
     },
+    "checks": {"task": "contributions.tasks.check", "schedule": 10.0, "options": TICK},
     "governance": {"task": "governance.tasks.reconcile", "schedule": 2.0, "options": TICK},
     "explanations": {
         "task": "governance.tasks.explain",
@@ -154,6 +196,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": TICK,
     },
+    "examining": {
+        "task": "mosaic_site.tasks.examine",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "tidying": {
         "task": "training_workers.tasks.tidy",
         "schedule": 3600.0,
@@ -166,12 +213,16 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 # What is sent to `machines` reaches every worker, and not one of them.
-CELERY_TASK_QUEUES = [Queue("default"), Queue("gpu"), Broadcast("machines")]
+CELERY_TASK_QUEUES = [Queue("default"), Queue("checks"), Queue("gpu"), Broadcast("machines")]
 CELERY_TASK_ROUTES = {
     "training_workers.tasks.work": {"queue": "gpu"},
     "training_workers.tasks.tidy": {"queue": "machines", "exchange": "machines"},
+    "contributions.tasks.check": {"queue": "checks"},
+    # It waits for a mail server for seconds, and the clock must not.
+    "mosaic_site.tasks.examine": {"queue": "checks"},
 }
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
+CELERY_BEAT_SCHEDULER = "mosaic_site.heartbeats.Scheduler"
 
 MOSAIC_COMMUNITY = env.str("MOSAIC_COMMUNITY", "Mosaic")
 MOSAIC_DEMO = env.bool("MOSAIC_DEMO", False)
@@ -188,6 +239,11 @@ MOSAIC_FILE_LIMIT_BYTES = env.int("MOSAIC_FILE_LIMIT_MIB", 2048) * 2**20
 MOSAIC_QUOTA_BYTES = env.int("MOSAIC_QUOTA_MIB", 10240) * 2**20
 MOSAIC_OPEN_UPLOADS = env.int("MOSAIC_OPEN_UPLOADS", 5)
 MOSAIC_UPLOAD_EXPIRY_DAYS = env.int("MOSAIC_UPLOAD_EXPIRY_DAYS", 7)
+# What is trained beside each release to compare it with, at the compute of all its experts each. A
+# control that is left out here is said to be left out in the report.
+MOSAIC_CONTROLS = env.list("MOSAIC_CONTROLS", default=["monolith", "sequential", "monolith_wide"])
+if _unknown := set(MOSAIC_CONTROLS) - {"monolith", "sequential", "monolith_wide"}:
+    raise ImproperlyConfigured(f"MOSAIC_CONTROLS has no {', '.join(sorted(_unknown))}.")
 # Copies of what lies in a storage that is no folder, on each machine: so many at most, but for what
 # is in use.
 MOSAIC_CACHE_BYTES = env.int("MOSAIC_CACHE_MIB", 20480) * 2**20
@@ -195,36 +251,32 @@ MOSAIC_CACHE_BYTES = env.int("MOSAIC_CACHE_MIB", 20480) * 2**20
 MOSAIC_CHECKPOINT_COPY_SECONDS = env.int("MOSAIC_CHECKPOINT_COPY_SECONDS", 60)
 # A sentence encoder that routers may see questions through, a folder or Hub id; empty for none.
 MOSAIC_SENTENCE_ENCODER = env.str("MOSAIC_SENTENCE_ENCODER", "")
+# Whose clock closes a vote (see mosaic_site/clock.py): the "machine"'s or the "database"'s.
+MOSAIC_CLOCK = env.str("MOSAIC_CLOCK", "machine")
 # A job whose worker has said nothing for this long is taken up by another.
 MOSAIC_HEARTBEAT_TIMEOUT_SECONDS = env.int("MOSAIC_HEARTBEAT_TIMEOUT_SECONDS", 30)
-# After so many beginnings without an end a job is given up.
+# When so many workers fell silent with a job, it is given up.
 MOSAIC_JOB_ATTEMPTS = env.int("MOSAIC_JOB_ATTEMPTS", 3)
+# Minutes of the workers that a member's finished jobs may take in seven days; 0: no limit.
+MOSAIC_TRAINING_MINUTES_A_WEEK = env.int("MOSAIC_TRAINING_MINUTES_A_WEEK", 0)
+# How many experts of a member may wait for a steward or a worker at a time.
+MOSAIC_WAITING_EXPERTS = env.int("MOSAIC_WAITING_EXPERTS", 100)
+# What Prometheus brings to /metrics; empty: nobody is shown them.
+MOSAIC_METRICS_TOKEN = env.str("MOSAIC_METRICS_TOKEN", "")
 # Days after which the files of what was withdrawn are erased: until then a steward can appeal.
 MOSAIC_ERASE_AFTER_DAYS = env.int("MOSAIC_ERASE_AFTER_DAYS", 14)
 # Members who must stand behind a question before it is voted on.
 MOSAIC_ENDORSEMENTS = env.int("MOSAIC_ENDORSEMENTS", 2)
+# Answers that a member's programs may ask for in a minute, over the OpenAI-compatible API.
+MOSAIC_API_QUESTIONS_A_MINUTE = env.int("MOSAIC_API_QUESTIONS_A_MINUTE", 600)
 # What a member may send in an hour at most, for the sake of those who read it.
 MOSAIC_COMMENTS_AN_HOUR = env.int("MOSAIC_COMMENTS_AN_HOUR", 20)
 MOSAIC_PROPOSALS_AN_HOUR = env.int("MOSAIC_PROPOSALS_AN_HOUR", 10)  # changes count too
 MOSAIC_REPORTS_AN_HOUR = env.int("MOSAIC_REPORTS_AN_HOUR", 10)
-
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "structlog.stdlib.ProcessorFormatter",
-            # Plain: no local variables in a log, where a sealed probe could be among them.
-            "processor": structlog.dev.ConsoleRenderer(
-                colors=False, exception_formatter=structlog.dev.plain_traceback
-            ),
-            "foreign_pre_chain": [
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.processors.TimeStamper(fmt="iso"),
-            ],
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
+# Requests to the API: of a member with all their tokens, and of an address without any.
+MOSAIC_API_RATES = {
+    "member": env.str("MOSAIC_API_RATE_MEMBER", "600/minute"),
+    "visitor": env.str("MOSAIC_API_RATE_VISITOR", "120/minute"),
 }
+
+LOGGING = configuration(machine_readable=False)

@@ -1,5 +1,6 @@
 """For real: every address and secret comes from the environment and none has a default."""
 
+from mosaic_site.monitoring.logs import configuration
 from mosaic_site.settings.base import *  # noqa: F403
 from mosaic_site.settings.base import REPOSITORY, STORAGES, env
 from mosaic_site.settings.storage import storage
@@ -17,6 +18,14 @@ CHANNEL_LAYERS = {
         "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 15}]},
     }
 }
+CACHES = {
+    "default": {
+        "BACKEND": "mosaic_site.cache.SharedCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "cache",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+}
 MOSAIC_HOME = env.path("MOSAIC_HOME", str(REPOSITORY / "var"))
 MEDIA_ROOT = env.path("MEDIA_ROOT", str(REPOSITORY / "var" / "media"))
 STATIC_ROOT = env.path("STATIC_ROOT", str(REPOSITORY / "staticfiles"))
@@ -24,7 +33,9 @@ STORAGES = STORAGES | {
     "default": storage(env.str("MOSAIC_STORAGE", "")),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+MOSAIC_CLOCK = env.str("MOSAIC_CLOCK", "database")
 MOSAIC_URL = env.str("MOSAIC_URL")
+LOGGING = configuration(machine_readable=True)
 EMAIL_CONFIG = env.email("EMAIL_URL", default="smtp://localhost:25")
 vars().update(EMAIL_CONFIG)
 

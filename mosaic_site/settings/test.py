@@ -28,6 +28,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 MOSAIC_DEMO = True
 # Crowds are made within seconds; the limits are tested with limits of their own.
 MOSAIC_PROPOSALS_AN_HOUR = MOSAIC_REPORTS_AN_HOUR = 1000
+MOSAIC_API_RATES = {"member": "100000/minute", "visitor": "100000/minute"}
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_USE_FINDERS = True
 TEMPLATES[0]["OPTIONS"]["string_if_invalid"] = "!! undefined: %s !!"

@@ -1,7 +1,10 @@
 """What a stack asks of the machine: ports, a private folder, process groups, log files."""
 
 import os
+import shutil
 import socket
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 LOGS_KEPT = 3
@@ -63,3 +66,39 @@ def last_line(log: Path) -> str:
     """The last line in `log` that says something: for most programs the reason of their end."""
     lines = log.read_text(errors="replace").splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+A_WORKER = "MOSAIC_GPUS_A_WORKER"
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA names them; empty where there are none."""
+    visible = os.environ.get(VISIBLE)
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip() not in {"", "-1"}]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    asked = subprocess.run(
+        ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"], capture_output=True, text=True
+    )
+    return asked.stdout.split() if asked.returncode == 0 else []
+
+
+def gpus_a_worker() -> int:
+    """How many GPUs one worker holds: more than one for a base that needs several."""
+    return max(1, int(os.environ.get(A_WORKER, "1")))
+
+
+def gpu_workers() -> int:
+    """How many workers the GPUs here suffice for; one where there are none, for the CPU."""
+    return max(1, len(gpus()) // gpus_a_worker())
+
+
+def pinned(number: int, names: Sequence[str], each: int) -> dict[str, str]:
+    """The environment of worker `number`, from 1, so that it sees its own `each` of the GPUs and no
+    other's. Where there are more workers than GPUs they share, in turns."""
+    if not names:
+        return {}
+    groups = [names[start : start + each] for start in range(0, len(names), each)]
+    return {VISIBLE: ",".join(groups[(number - 1) % len(groups)])}

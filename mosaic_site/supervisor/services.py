@@ -5,24 +5,27 @@ import importlib.util
 import shutil
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mosaic_site.settings.paths import redis_socket
+from mosaic_site.supervisor.machine import gpus, gpus_a_worker, pinned
 
 # In the order in which they start; they stop in reverse.
-ALL = ("redis", "web", "worker-default", "worker-gpu", "beat", "serving")
+ALL = ("redis", "web", "worker-default", "worker-checks", "worker-gpu", "beat", "serving")
 PAGES = ("redis", "web")  # what it takes to answer a page
 
 
 @dataclass(frozen=True)
 class Service:
-    """One long-running process. `ready` is None where nothing waits for it."""
+    """One long-running process. `ready` is None where nothing waits for it; `env` is laid over the
+    environment."""
 
     name: str
     command: tuple[str, ...]
     ready: Callable[[], bool] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 def service(name: str, home: Path, port: int, host: str = "127.0.0.1") -> Service:
@@ -37,13 +40,19 @@ def service(name: str, home: Path, port: int, host: str = "127.0.0.1") -> Servic
     if name == "web":
         return Service(name, _web(host, port), lambda: _answers_http(port))
     if name == "worker-default":
-        # Two: a large dataset is checked for a minute or more, and the clock must go on beside it.
-        return Service(name, _worker(name, "default", niceness=5, processes=2))
+        return Service(name, _worker(name, "default", niceness=5, processes=1))
+    if name == "worker-checks":
+        # Two: a large dataset is checked for a minute or more, and a small one need not wait.
+        return Service(name, _worker(name, "checks", niceness=5, processes=2))
     if name.startswith("worker-gpu"):
         # Loaded before the first job, which would else wait seconds for torch; and once for all
         # the children that take each other's place.
         ahead = ("--include", "training_workers.runs.work")
-        return Service(name, (*_worker(name, "gpu", niceness=10, processes=1), *ahead))
+        # A fresh child a job: whatever it left in memory, on the GPU too, goes with it.
+        fresh = ("--max-tasks-per-child", "1")
+        number = int(name.removeprefix("worker-gpu").removeprefix("-") or 1)
+        command = (*_worker(name, "gpu", niceness=10, processes=1), *ahead, *fresh)
+        return Service(name, command, env=pinned(number, gpus(), gpus_a_worker()))
     if name == "beat":
         # No pid file: the supervisor's lock already keeps a second beat away.
         schedule = f"--schedule={home / 'run' / 'beat'}"
@@ -84,6 +93,8 @@ def _web(host: str, port: int) -> tuple[str, ...]:
         *("--host", host, "--port", str(port), "--lifespan", "off"),
         # Open WebSockets would otherwise hold up every stop.
         *("--timeout-graceful-shutdown", "1", "--ws", "websockets-sansio"),
+        # Compressing for each of a thousand watchers takes a core, and 300 KiB of memory each.
+        *("--ws-per-message-deflate", "false"),
     )
 
 

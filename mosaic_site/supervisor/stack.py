@@ -80,6 +80,11 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What each process of this site finds in its environment."""
+        return dict(self._env)
+
+    @property
     def pids(self) -> dict[str, int]:
         """The process id of each service that runs at this moment."""
         return {name: each.process.pid for name, each in self._running.items() if not each.again_at}
@@ -211,7 +216,7 @@ class Stack:
             process = subprocess.Popen(
                 wanted.command,
                 cwd=REPOSITORY,
-                env=self._env,
+                env={**self._env, **wanted.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -50,7 +50,7 @@
         clearInterval(watch);
         const { status, response } = request;
         if (status >= 200 && status < 300) return resolve(response);
-        const told = response?.error && `${response.error} ${response.remedy}`;
+        const told = response?.detail && `${response.detail} ${response.remedy}`;
         const silent = status ? `The site answered with ${status}. Reload this page, then go on.` : "The line is cut.";
         reject(new Problem(status, told ?? silent));
       });

@@ -52,7 +52,7 @@ class Crowd(Things):
             self.release.decision.round.get_absolute_url(),
             eligible.get_absolute_url(),
             eligible.priority.get_absolute_url(),
-            *(queued.get_absolute_url() for queued in Job.objects.in_queue_order()[:1]),
+            *(queued.get_absolute_url() for queued in Job.objects.waiting()[:1]),
         ]
 
     def _make_releases(self) -> None:

@@ -17,13 +17,16 @@ class Answer(Enum):
     PAGE = "a page"
     FILE = "a file, sent bit by bit"
     DONE = "it is done, and the ledger says so"
-    TAKEN = "a worker will do it"
+    TAKEN = "it is done or will be, and nobody else hears of it"
     ELSEWHERE = "another page"
     LOGIN = "the page to sign in"
     MISSING = "there is no such thing"
     NOT_ALLOWED = "not with this method"
     UNKNOWN = "a program hears that nobody is signed in"
     INCOMPLETE = "a program hears what is missing"
+    UNREADY = "a program hears that something that is needed is away"
+    REFUSED = "a program hears why it cannot be done"
+    NO_SCOPE = "a program hears that its token is not for this"
 
 
 Answers = tuple[Answer, Answer, Answer, Answer]
@@ -35,6 +38,9 @@ class Door:
 
     get: Answers
     post: Answers
+    # Of programs' addresses only; None where there is no such method.
+    put: Answers | None = None
+    delete: Answers | None = None
 
 
 _PAGE, _DONE, _LOGIN, _MISSING = Answer.PAGE, Answer.DONE, Answer.LOGIN, Answer.MISSING
@@ -53,6 +59,10 @@ def _verb(*answers: Answer) -> Door:
 
 
 PUBLIC = _page(_PAGE, _PAGE, _PAGE, _PAGE)
+# For programs that bring a token of the operator's; there is none in these tests.
+NOBODYS = Door(get=(_MISSING,) * 4, post=(Answer.NOT_ALLOWED,) * 4)
+# Redis, in these tests.
+UNREADY = _page(*[Answer.UNREADY] * 4)
 PRIVATE = _page(_MISSING, _MISSING, _PAGE, _PAGE)
 MEMBERS = _page(_LOGIN, _PAGE, _PAGE, _PAGE)
 # A link made for the owner: it opens nothing for anybody else.
@@ -64,6 +74,8 @@ MEMBERS_VERB = _verb(_LOGIN, _DONE, _DONE, _DONE)
 OWNERS_VERB = _verb(_LOGIN, _MISSING, _DONE, _MISSING)
 OWNERS_OR_STEWARDS_VERB = _verb(_LOGIN, _MISSING, _DONE, _DONE)
 STEWARDS_VERB = _verb(_LOGIN, _MISSING, _MISSING, _DONE)
+_FILE = Answer.FILE
+PUBLIC_FILE = Door(get=(_FILE, _FILE, _FILE, _FILE), post=(Answer.NOT_ALLOWED,) * 4)
 OWN_FILE = Door(
     get=(_LOGIN, Answer.FILE, Answer.FILE, Answer.FILE),
     post=(Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED, Answer.NOT_ALLOWED),
@@ -91,14 +103,44 @@ OWN_SETTINGS = Door(get=MEMBERS.get, post=MEMBERS_WAY_ON.post)
 
 # Endpoints of programs: no page to sign in, and what is missing is said in the answer.
 _UNKNOWN, _INCOMPLETE = Answer.UNKNOWN, Answer.INCOMPLETE
-MEMBERS_API = Door(
-    get=(_UNKNOWN, _PAGE, _PAGE, _PAGE),
-    post=(_UNKNOWN, _INCOMPLETE, _INCOMPLETE, _INCOMPLETE),
-)
 _NO = Answer.NOT_ALLOWED
-OWNERS_API = Door(get=(_UNKNOWN, _MISSING, _PAGE, _MISSING), post=(_NO, _NO, _NO, _NO))
-# Work for a worker, of whose outcome the ledger hears.
-OWNERS_API_VERB = _verb(_UNKNOWN, _MISSING, Answer.TAKEN, _MISSING)
+_TAKEN = Answer.TAKEN
+_NOTHING: Answers = (_UNKNOWN, _NO, _NO, _NO)
+_ASKED: Answers = (_UNKNOWN, _INCOMPLETE, _INCOMPLETE, _INCOMPLETE)
+_ASKED_OWNER: Answers = (_UNKNOWN, _MISSING, _INCOMPLETE, _MISSING)
+_DONE_BY_OWNER: Answers = (_UNKNOWN, _MISSING, _DONE, _MISSING)
+_DONE_BY_BOTH: Answers = (_UNKNOWN, _MISSING, _DONE, _DONE)
+_TAKEN_FROM_OWNER: Answers = (_UNKNOWN, _MISSING, _TAKEN, _MISSING)
+_FOR_ALL: Answers = (_PAGE, _PAGE, _PAGE, _PAGE)
+_FOR_MEMBERS: Answers = (_UNKNOWN, _PAGE, _PAGE, _PAGE)
+_FOR_BOTH: Answers = (_MISSING, _MISSING, _PAGE, _PAGE)
+
+
+def _api(get: Answers = _NOTHING, post: Answers = _NOTHING, **more: Answers) -> Door:
+    """An address of the API; a visitor may not even ask for a method that changes something."""
+    return Door(get, post, more.get("put", _NOTHING), more.get("delete", _NOTHING))
+
+
+def _api_verb(post: Answers) -> Door:
+    return _api((_NO, _NO, _NO, _NO), post)
+
+
+def _api_put(put: Answers, **more: Answers) -> Door:
+    return _api((_NO, _NO, _NO, _NO), put=put, **more)
+
+
+READ_ONLY = Door(_FOR_ALL, (_NO, _NO, _NO, _NO))
+API_PUBLIC = _api(_FOR_ALL)
+API_PRIVATE = _api(_FOR_BOTH)
+API_FILE = _api((_MISSING, _MISSING, Answer.FILE, Answer.FILE))
+# Whoever wrote it is told that they can take it back; others name a ground.
+API_REPORT = _api_verb((_UNKNOWN, _INCOMPLETE, Answer.REFUSED, _INCOMPLETE))
+MOVED = _page(Answer.ELSEWHERE, Answer.ELSEWHERE, Answer.ELSEWHERE, Answer.ELSEWHERE)
+# Programs with a token alone; who is signed in with a browser is nobody there.
+_NOBODY = (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
+TOKENS_PAGE = Door(get=_NOBODY, post=(_NO, _NO, _NO, _NO))
+TOKENS_VERB = _verb(*_NOBODY)
+TOKENS_ANYTHING = _page(*_NOBODY)
 # Shows one's own; there is nothing to send to it.
 MEMBERS_PAGE = Door(get=MEMBERS.get, post=(_NO, _NO, _NO, _NO))
 OWNERS_PAGE = Door(get=OWNERS.get, post=(_NO, _NO, _NO, _NO))
@@ -109,7 +151,11 @@ OWNERS_WAY_ON_VERB = _verb(_LOGIN, _MISSING, _ELSEWHERE, _MISSING)
 DOORS: dict[str, tuple[Door, str]] = {
     "home": (PUBLIC, ""),
     "healthz": (PUBLIC, ""),
+    "readyz": (UNREADY, ""),
+    "metrics": (NOBODYS, ""),
     "ledger:list": (PUBLIC, ""),
+    "help:index": (PUBLIC, ""),
+    "help:page": (PUBLIC, "help"),
     "notices:inbox": (MEMBERS, ""),
     "notices:read_all": (MEMBERS_WAY_ON, ""),
     "notices:open": (OWNERS_WAY_ON, "notice"),
@@ -148,9 +194,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:upload_list": (MEMBERS_PAGE, ""),
     "contributions:upload_detail": (OWNERS_PAGE, "upload"),
     "contributions:upload_delete": (OWNERS_WAY_ON_VERB, "upload"),
-    "contributions:api_uploads": (MEMBERS_API, ""),
-    "contributions:api_upload": (OWNERS_API, "upload"),
-    "contributions:api_upload_finish": (OWNERS_API_VERB, "whole_upload"),
+    "contributions:uploads_moved": (MOVED, ""),
     "contributions:expert_list": (PUBLIC, ""),
     "contributions:expert_new": (MEMBERS, ""),
     "contributions:expert_bring": (MEMBERS, ""),
@@ -210,13 +254,98 @@ DOORS: dict[str, tuple[Door, str]] = {
     "training_workers:job_detail": (PUBLIC, "job"),
     "training_workers:job_panel": (PUBLIC, "job"),
     "training_workers:job_cancel": (OWNERS_OR_STEWARDS_VERB, "job"),
+    "training_workers:job_prioritise": (STEWARDS_VERB, "job"),
     "training_workers:expert_training": (PUBLIC, "expert"),
     "training_workers:release_list": (PUBLIC, ""),
     "training_workers:release_detail": (PUBLIC, "release"),
+    "training_workers:release_download": (PUBLIC_FILE, "whole_release"),
     "training_workers:release_retry": (STEWARDS_VERB, "failed_release"),
     "training_workers:release_roll_back": (STEWARDS_VERB, "retired_release"),
     "training_workers:talk": (PUBLIC, ""),
     "training_workers:desk": (STEWARDS, ""),
+    "training_workers:operations": (STEWARDS, ""),
+    "training_workers:v1_models": (TOKENS_PAGE, ""),
+    "training_workers:v1_model": (TOKENS_PAGE, "model_name"),
+    "training_workers:v1_completions": (TOKENS_VERB, ""),
+    "training_workers:v1_chat_completions": (TOKENS_VERB, ""),
+    "training_workers:v1_unknown": (TOKENS_ANYTHING, "model_name"),
+    "api:reference": (READ_ONLY, ""),
+    "api:schema": (READ_ONLY, ""),
+    "api:me": (_api(_FOR_MEMBERS), ""),
+    "api:my_group": (_api_put(_ASKED), ""),
+    "api:groups": (API_PUBLIC, ""),
+    "api:inbox": (_api(_FOR_MEMBERS), ""),
+    "api:inbox_read": (_api_verb(_ASKED), ""),
+    "api:notice_read": (_api_verb(_TAKEN_FROM_OWNER), "notice"),
+    "api:ledger": (API_PUBLIC, ""),
+    "api:priorities": (_api(_FOR_ALL, _ASKED), ""),
+    "api:priority": (API_PUBLIC, "priority"),
+    "api:probes": (API_PUBLIC, "priority"),
+    "api:opinion": (_api(_FOR_ALL, put=_ASKED), "priority"),
+    "api:datasets": (_api(_FOR_ALL, _ASKED), ""),
+    "api:dataset": (API_PRIVATE, "dataset"),
+    "api:dataset_card": (_api_put(_ASKED_OWNER), "dataset"),
+    "api:dataset_publish": (_api_verb(_DONE_BY_OWNER), "dataset"),
+    "api:versions": (_api(_FOR_BOTH, _ASKED_OWNER), "dataset"),
+    "api:dataset_withdraw": (
+        _api((_UNKNOWN, _MISSING, _PAGE, _PAGE), _DONE_BY_BOTH),
+        "dataset",
+    ),
+    "api:version": (API_PRIVATE, "version"),
+    "api:version_file": (API_FILE, "version"),
+    "api:version_preview": (API_PRIVATE, "version"),
+    "api:version_rows": (API_FILE, "version"),
+    "api:version_report": (API_PRIVATE, "version"),
+    "api:version_recheck": (_api_verb(_DONE_BY_OWNER), "unchecked_version"),
+    "api:version_columns": (_api_put(_ASKED_OWNER), "unmapped_version"),
+    "api:version_acknowledge": (_api_verb(_ASKED_OWNER), "personal_version"),
+    "api:version_mask": (_api_verb(_DONE_BY_OWNER), "personal_version"),
+    "api:version_withdraw": (
+        _api((_UNKNOWN, _MISSING, _PAGE, _PAGE), _DONE_BY_BOTH),
+        "version",
+    ),
+    "api:uploads": (_api(_FOR_MEMBERS, _ASKED), ""),
+    "api:upload": (
+        _api((_UNKNOWN, _MISSING, _PAGE, _MISSING), put=_ASKED_OWNER, delete=_TAKEN_FROM_OWNER),
+        "upload",
+    ),
+    "api:upload_finish": (_api_verb(_TAKEN_FROM_OWNER), "whole_upload"),
+    "api:experts": (_api(_FOR_ALL, _ASKED), ""),
+    "api:expert_bring": (_api_verb(_ASKED), ""),
+    "api:expert": (API_PUBLIC, "expert"),
+    "api:expert_withdraw": (_api_verb(_DONE_BY_BOTH), "expert"),
+    "api:expert_resubmit": (_api_verb(_ASKED_OWNER), "returned_expert"),
+    "api:expert_bring_again": (_api_verb(_ASKED_OWNER), "returned_brought_expert"),
+    "api:proposals": (_api(_FOR_ALL, _ASKED), ""),
+    "api:proposal": (_api(_FOR_ALL, put=_ASKED_OWNER), "proposal"),
+    "api:proposal_withdraw": (_api_verb(_DONE_BY_BOTH), "proposal"),
+    "api:endorsement": (
+        _api_put(_ASKED, delete=(_UNKNOWN, _TAKEN, _TAKEN, _TAKEN)),
+        "proposal",
+    ),
+    "api:mute": (_api_put(_ASKED), "proposal"),
+    "api:comments": (_api(_FOR_ALL, _ASKED), "proposal"),
+    "api:proposal_report": (API_REPORT, "proposal"),
+    "api:comment": (_api(_FOR_ALL, delete=_DONE_BY_OWNER), "comment"),
+    "api:comment_report": (API_REPORT, "comment"),
+    "api:rounds": (API_PUBLIC, ""),
+    "api:round": (API_PUBLIC, "tallied_round"),
+    "api:candidates": (API_PUBLIC, "open_round"),
+    "api:questions": (API_PUBLIC, "open_round"),
+    "api:ballot": (_api((_UNKNOWN, _MISSING, _MISSING, _MISSING), put=_ASKED), "open_round"),
+    "api:decision": (API_PUBLIC, "tallied_round"),
+    "api:slates": (API_PUBLIC, "open_round"),
+    "api:own_slate": (_api_put(_ASKED), "open_round"),
+    "api:slate": (_api(_FOR_ALL, delete=_DONE_BY_OWNER), "slate"),
+    "api:slate_report": (API_REPORT, "slate"),
+    "api:receipt": (API_PUBLIC, "receipt"),
+    "api:jobs": (API_PUBLIC, ""),
+    "api:job": (API_PUBLIC, "job"),
+    "api:job_events": (API_PUBLIC, "job"),
+    "api:job_cancel": (_api_verb(_DONE_BY_BOTH), "job"),
+    "api:releases": (API_PUBLIC, ""),
+    "api:release": (API_PUBLIC, "release"),
+    "api:release_report": (API_PUBLIC, "release"),
 }
 
 # Who may connect, and the thing in the address. What is said over them is tested with them.
@@ -233,6 +362,7 @@ class Address:
     name: str
     path: str
     arguments: tuple[str, ...]
+    view: Any
 
     @property
     def is_accounts(self) -> bool:
@@ -254,4 +384,4 @@ def _walk(patterns: list[Any], path: str, namespace: str) -> Iterator[Address]:
         else:
             assert isinstance(pattern, URLPattern)
             arguments = tuple(pattern.pattern.regex.groupindex)
-            yield Address(f"{namespace}{pattern.name}", here, arguments)
+            yield Address(f"{namespace}{pattern.name}", here, arguments, pattern.callback)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +16,7 @@ from mosaic_site.members.actions import group_make
 from mosaic_site.members.models import ApiToken, MemberGroup, Scope, User
 from mosaic_site.members.tokens import token_make
 from mosaic_site.notices.models import Notice
+from tests import adapters
 from tests.architecture.doors import DOORS
 from tests.factories import (
     CSV,
@@ -36,6 +38,11 @@ from tests.training_workers.makers import (
 )
 from training_workers import actions as work
 from training_workers.models import Job, Release
+
+
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 class Things:
@@ -73,6 +80,12 @@ class Things:
         steward = self.people["steward"]
         assert steward is not None
         return steward
+
+    model_name = "mosaic/base"
+
+    @property
+    def help(self) -> str:
+        return "data"
 
     @cached_property
     def notice(self) -> Notice:
@@ -214,6 +227,13 @@ class Things:
         )
 
     @cached_property
+    def receipt(self) -> str:
+        """Of a ballot that another member has cast."""
+        voter = self.people["stranger"]
+        assert voter is not None
+        return decide.ballot_cast(voter=voter, round_=self.open_round, approvals=[]).receipt
+
+    @cached_property
     def candidate(self) -> Candidate:
         return self.open_round.candidates.all()[0]
 
@@ -238,6 +258,18 @@ class Things:
     @cached_property
     def release(self) -> Release:
         return make_live_release(self.owner, self.steward)
+
+    @cached_property
+    def whole_release(self) -> Release:
+        """Its files are there."""
+        for member in self.release.members.select_related("expert"):
+            for name, content in adapters.folder().items():
+                write(member.expert.adapter_path / name, content)
+        write(
+            self.release.strategy_path / "strategy.json",
+            b'{"name": "best_single", "scores": {"": 1}}',
+        )
+        return self.release
 
     @cached_property
     def retired_release(self) -> Release:

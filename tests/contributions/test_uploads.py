@@ -32,7 +32,7 @@ from tests.factories import CSV, make_dataset, make_upload, make_user, send_part
 
 pytestmark = pytest.mark.django_db
 
-START = reverse("contributions:api_uploads")
+START = reverse("api:uploads")
 PART_BYTES = 16
 
 
@@ -168,7 +168,7 @@ def test_parts_in_any_order_repeated_and_damaged_arrive_whole_or_are_missed(
     else:
         assert answer.status_code == 409
         first = min({number for number, _ in parts} - whole)
-        assert f"the first of them is part {first}" in answer.json()["error"]
+        assert f"the first of them is part {first}" in answer.json()["detail"]
         ada.delete(upload["url"])
     Upload.objects.open().update(status="aborted")
 
@@ -195,7 +195,7 @@ class TestParts:
         answer = put(ada, upload["url"], 1, b"short")
 
         assert answer.status_code == 409
-        assert "must have 16 bytes, and this has 5" in answer.json()["error"]
+        assert "must have 16 bytes, and this has 5" in answer.json()["detail"]
 
     @pytest.mark.parametrize("number", [0, 6])
     def test_one_beyond_the_end_is_refused(
@@ -203,7 +203,7 @@ class TestParts:
     ) -> None:
         answer = put(ada, upload["url"], number, b"x" * PART_BYTES)
 
-        assert "has the parts 1 to 5" in answer.json()["error"]
+        assert "has the parts 1 to 5" in answer.json()["detail"]
 
     def test_another_file_is_noticed(self, ada: Client, upload: dict[str, Any]) -> None:
         put(ada, upload["url"], 1, b"a" * PART_BYTES)
@@ -211,7 +211,7 @@ class TestParts:
         answer = put(ada, upload["url"], 1, b"b" * PART_BYTES)
 
         assert answer.status_code == 409
-        assert "this is not the same file" in answer.json()["error"]
+        assert "this is not the same file" in answer.json()["detail"]
 
     @pytest.mark.parametrize(
         ("query", "digest"),
@@ -231,7 +231,7 @@ class TestParts:
         answer = ada.put(upload["url"] + query, b"x" * 16, headers={"Content-Digest": digest})
 
         assert answer.status_code == 400
-        assert "Content-Digest: sha-256=:BASE64:" in answer.json()["remedy"]
+        assert "Content-Digest: sha-256=:BASE64:" in answer.json()["detail"]
 
 
 class TestStart:
@@ -249,7 +249,7 @@ class TestStart:
             ({"name": "A", "dataset": "1"}, "Say either what the new dataset is called"),
             ({"size": "0"}, "size: The file is empty."),
             ({"size": "many"}, "size: Enter a whole number."),
-            ({"name": "x" * 81}, "name: Ensure this value has at most 80 characters"),
+            ({"name": "x" * 81}, "name: Ensure this field has no more than 80 characters"),
             ({"filename": "a\0b"}, "filename: Null characters are not allowed."),
             ({"once": "twice"}, "once: Enter a valid UUID."),
         ],
@@ -260,7 +260,7 @@ class TestStart:
         answer = ada.post(START, {"name": "Bikes", "filename": "a.csv", "size": "9"} | fields)
 
         assert answer.status_code == 400
-        assert sentence in answer.json()["error"]
+        assert sentence in answer.json()["detail"]
         assert not Upload.objects.exists()
 
     def test_a_dataset_of_somebody_else_is_not_there(self, ada: Client) -> None:
@@ -274,7 +274,7 @@ class TestStart:
         answer = ada.post(START, {"name": "B", "filename": "big.csv", "size": 3 * 2**20})
 
         assert answer.status_code == 409
-        assert "big.csv has 3.00 MiB, more than the 2.00 MiB" in answer.json()["error"]
+        assert "big.csv has 3.00 MiB, more than the 2.00 MiB" in answer.json()["detail"]
         assert answer.json()["remedy"].startswith("Split it")
 
     def test_room_is_reserved_until_it_is_given_up(self, ada: Client, settings: Settings) -> None:
@@ -287,7 +287,7 @@ class TestStart:
         taken = ada.post(START, second)
 
         assert (refused.status_code, taken.status_code) == (409, 201)
-        assert "are free" in refused.json()["error"]
+        assert "are free" in refused.json()["detail"]
 
     def test_what_a_form_brings_counts_too(self, ada: Client, settings: Settings) -> None:
         settings.MOSAIC_QUOTA_BYTES = len(CSV) + 10
@@ -308,7 +308,7 @@ class TestStart:
 
         answer = ada.post(START, {"name": "Second", "filename": "b.csv", "size": 3})
 
-        assert "You have 1 unfinished uploads" in answer.json()["error"]
+        assert "You have 1 unfinished uploads" in answer.json()["detail"]
 
     def test_its_name_is_taken_until_it_ends(self, ada: Client) -> None:
         upload = started(ada, b"abc")
@@ -317,7 +317,7 @@ class TestStart:
         refused = ada.post(START, again)
         ada.delete(upload["url"])
 
-        assert "An unfinished upload of yours is called “Bikes”" in refused.json()["error"]
+        assert "An unfinished upload of yours is called “Bikes”" in refused.json()["detail"]
         assert ada.post(START, again).status_code == 201
 
 
@@ -418,9 +418,9 @@ class TestEnd:
         actions.reconcile_uploads()
 
         assert files() == before
-        assert "was deleted" in put(ada, upload["url"], 1, CSV.encode()[:16]).json()["error"]
+        assert "was deleted" in put(ada, upload["url"], 1, CSV.encode()[:16]).json()["detail"]
         assert files() == before
-        assert "was deleted" in ada.post(upload["finish"]).json()["error"]
+        assert "was deleted" in ada.post(upload["finish"]).json()["detail"]
         assert "It was deleted." in ada.get(upload["page"]).content.decode()
 
     def test_abandoned_it_expires(self, ada: Client, settings: Settings) -> None:
@@ -478,18 +478,18 @@ def test_limits_are_shown_before_a_file_is_chosen(ada: Client, page: str) -> Non
 
 def test_what_somebody_else_uploads_is_not_there(ada: Client) -> None:
     upload = make_upload(make_user())
-    url = reverse("contributions:api_upload", args=[upload.pk])
+    url = reverse("api:upload", args=[upload.pk])
 
     answers = [
         put(ada, url, 1, CSV.encode()[:16]),
         ada.get(url),
         ada.delete(url),
-        ada.post(reverse("contributions:api_upload_finish", args=[upload.pk])),
+        ada.post(reverse("api:upload_finish", args=[upload.pk])),
         ada.post(reverse("contributions:upload_delete", args=[upload.pk])),
     ]
 
     assert [answer.status_code for answer in answers] == [404] * 5
-    assert "not yours" in answers[0].json()["error"]
+    assert "not yours" in answers[0].json()["detail"]
     upload.refresh_from_db()
     assert upload.status == "open"
 
@@ -497,7 +497,7 @@ def test_what_somebody_else_uploads_is_not_there(ada: Client) -> None:
 def test_a_page_elsewhere_cannot_upload_with_somebodys_session() -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(make_user())
-    url = reverse("contributions:api_upload", args=[make_upload(make_user()).pk])
+    url = reverse("api:upload", args=[make_upload(make_user()).pk])
 
     assert strict.post(START, {"name": "B", "filename": "a", "size": 1}).status_code == 403
     assert put(strict, url, 1, b"x").status_code == 403

@@ -15,7 +15,7 @@ from tests.engine.conftest import save_adapter
 from training_workers.engine.__main__ import main
 from training_workers.engine.bases import Base
 from training_workers.engine.profiles import profile_of
-from training_workers.engine.release_folder import read_manifest
+from training_workers.engine.release_manifest import read_manifest
 from training_workers.engine.scoring import Item, normalised
 from training_workers.engine.strategies import STRATEGIES
 from training_workers.engine.tasks import PARTS, read_items

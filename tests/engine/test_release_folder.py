@@ -14,14 +14,13 @@ from training_workers.engine.adapters import read_adapter
 from training_workers.engine.bases import Base, load_base
 from training_workers.engine.devtable import DevTable
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
-from training_workers.engine.release_folder import (
+from training_workers.engine.release_folder import read_release, write_release
+from training_workers.engine.release_manifest import (
     MANIFEST,
     About,
     ReleaseError,
     base_of,
     read_manifest,
-    read_release,
-    write_release,
 )
 from training_workers.engine.routing import Router
 from training_workers.engine.strategies import Strategy

@@ -29,7 +29,7 @@ from training_workers.engine.strategies.mixture import Mixture, MixtureBlend
 from training_workers.engine.strategies.nearest import Nearest
 from training_workers.engine.strategies.refine import Refine, fusing_prompt
 from training_workers.engine.strategies.soup import Soup
-from training_workers.engine.strategies.strategy import answer, save_strategy
+from training_workers.engine.strategies.strategy import answer, save_strategy, settle, stream
 from training_workers.engine.strategies.ties import Ties
 from training_workers.engine.strategies.vote import Vote, winner
 from training_workers.engine.tuning import Tuned
@@ -110,8 +110,7 @@ def said(answers: Sequence[Answer]) -> list[str]:
 def settled(answers: list[Answer]) -> list[Answer]:
     """With the credit that is worked out when asked for."""
     for one in answers:
-        if one.settle is not None:
-            one.settle()
+        settle([one])
         assert one.settle is None
     return answers
 
@@ -266,8 +265,7 @@ def test_a_merge_owes_its_answer_to_those_without_whom_it_is_less_likely(crew: C
             lost[name] = max(0.0, full.log_probability - without.log_probability)
         total = sum(lost.values())
         expected = {n: part / total for n, part in lost.items()} if total else {"": 1.0}
-        if one.settle is not None:
-            one.settle()
+        settle([one])
         assert one.credit == pytest.approx(expected, abs=1e-3)
 
 
@@ -355,7 +353,7 @@ def test_blends_are_distributions_and_shares_sum_to_one(seed: int, weights: list
 def test_pieces_join_and_shares_and_credit_sum_to_one(strategy: Strategy, crew: Crew) -> None:
     for sampling in (SAMPLING, Sampling(max_new_tokens=MOST, temperature=0.9, seed=2)):
         told = [""] * len(TEXTS)
-        for growing in strategy.stream(crew.pool, TEXTS, sampling):
+        for growing in stream(strategy, crew.pool, TEXTS, sampling):
             for row, one in enumerate(growing):
                 assert one.text.startswith(told[row])
                 told[row] = one.text
@@ -363,8 +361,7 @@ def test_pieces_join_and_shares_and_credit_sum_to_one(strategy: Strategy, crew: 
         assert ["".join(piece.text for piece in one.pieces) for one in growing] == told
         assert told == said(answer(strategy, crew.pool, TEXTS, sampling, at_once=2))
         for one in growing:
-            if one.settle is not None:
-                one.settle()
+            settle([one])
             for shares in [one.credit, *(piece.shares for piece in one.pieces)]:
                 assert sum(shares.values()) == pytest.approx(1)
                 assert set(shares) <= {"", *NAMES}

@@ -15,7 +15,7 @@ from tests.factories import make_user
 pytestmark = pytest.mark.django_db
 
 PAGE = reverse("members:token_list")
-UPLOADS = reverse("contributions:api_uploads")
+UPLOADS = reverse("api:uploads")
 FORM = {"name": "Cron", "scopes": [Scope.DATASETS_WRITE], "days": 30}
 
 

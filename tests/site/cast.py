@@ -13,6 +13,7 @@ from django.utils import timezone
 from contributions import actions as bring
 from contributions.models import DatasetVersion, Expert, Priority
 from governance import actions as decide
+from mosaic_site import health
 from mosaic_site.members.models import User
 from tests.factories import make_user
 
@@ -54,8 +55,8 @@ def check() -> None:
     bring.version_check(version_id=DatasetVersion.objects.get().pk)
 
 
-def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
-    """The owner submits an expert and the steward approves it. Returns its primary key."""
+def submit(passes: int, batch_size: int = 4, seed: int = 0) -> int:
+    """The owner submits an expert. Returns its primary key."""
     expert = bring.expert_submit(
         owner=User.objects.get(username=OWNER),
         name=f"Balls {Expert.objects.count() + 1}",
@@ -67,8 +68,36 @@ def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
             **{"passes": passes, "max_tokens": None},
         },
     )
+    return expert.pk
+
+
+def approve(passes: int, batch_size: int = 4, seed: int = 0) -> int:
+    """The owner submits an expert and the steward approves it. Returns its primary key."""
+    expert = Expert.objects.get(pk=submit(passes, batch_size, seed))
     bring.expert_approve(steward=User.objects.get(username=STEWARD), expert=expert)
     return expert.pk
+
+
+def diagnose() -> dict[str, list[str]]:
+    """What doctor finds: the name of each check with what it says of what is not well."""
+    findings = health.examine(slow=True)
+    return {
+        name: [one.what for one in findings if one.check == name and one.severity != "ok"]
+        for name in {one.check for one in findings}
+    }
+
+
+def open_vote() -> tuple[int, list[int]]:
+    """A round of an hour, without ballots. Returns its key and those of its candidates."""
+    total = Expert.objects.eligible().aggregate(total=Sum("adapter_bytes"))["total"]
+    round_ = decide.round_open(
+        steward=User.objects.get(username=STEWARD),
+        title="Who else joins?",
+        budget_bytes=total,
+        quorum=1,
+        closes_at=timezone.now() + timedelta(hours=1),
+    )
+    return round_.pk, list(round_.candidates.values_list("pk", flat=True))
 
 
 def vote(experts: list[int]) -> int:

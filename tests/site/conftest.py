@@ -1,20 +1,22 @@
 """A running site, and a browser to walk through it."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Error, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from mosaic_site.supervisor import Stack
+from tests.browser import chromium
 from tests.site.people import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole site on a scratch folder: no member yet, the shipped base active."""
-    stack = Stack(tmp_path_factory.mktemp("site"), env={"MOSAIC_DEMO": "1"})
+    # One control: the other two are trained by the same code, and take minutes of a walk.
+    env = {"MOSAIC_DEMO": "1", "MOSAIC_CONTROLS": "monolith"}
+    stack = Stack(tmp_path_factory.mktemp("site"), env=env)
     with ExitStack() as cleanup:
         cleanup.callback(stack.stop)
         try:
@@ -29,14 +31,5 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE_SECONDS * 1000)
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(
-                # None is the one that Playwright has installed, if it has.
-                executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
-                args=["--no-sandbox", "--disable-background-networking"],
-            )
-        except Error as reason:
-            pytest.skip(f"no Chromium starts on this machine (see bin/chromium): {reason}")
+    with chromium() as browser:
         yield browser
-        browser.close()

@@ -1,5 +1,6 @@
 """What a test does with a running site: act inside it, read its rows, and use its pages."""
 
+import http.client
 import http.cookiejar
 import json
 import os
@@ -9,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ PASSWORD = "a long enough password"  # of everybody that `tests.factories` makes
 
 
 def eventually(
-    what: str, look: Callable[[], T | None], every: float = 0.1, seconds: float = 120.0
+    what: str, look: Callable[[], T | None], every: float = 0.1, seconds: float = 300.0
 ) -> T:
     """The first thing that `look` finds and that counts as true, looking `every` so many seconds.
 
@@ -187,6 +188,33 @@ class Person:
         token = next((one.value for one in self._cookies if one.name == "csrftoken"), "")
         form = urllib.parse.urlencode({**fields, "csrfmiddlewaretoken": token or ""})
         return self._open(urllib.request.Request(self._stack.url + path, form.encode()))
+
+    def api(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """What the page's script would send, and the JSON that comes back."""
+        request = urllib.request.Request(
+            self._stack.url + path, body, self._api_headers() | dict(headers or {}), method=method
+        )
+        status, text = self._open(request)
+        return status, json.loads(text) if text else {}
+
+    def half(
+        self, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> http.client.HTTPConnection:
+        """A PUT of which only the first half has been sent, and waits for the rest."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._stack.port, timeout=90)
+        connection.putrequest("PUT", path)
+        cookies = "; ".join(f"{one.name}={one.value}" for one in self._cookies)
+        sent = self._api_headers() | {"Cookie": cookies, "Content-Length": str(len(body))}
+        for name, value in (sent | dict(headers)).items():
+            connection.putheader(name, value)
+        connection.endheaders(body[: len(body) // 2])
+        return connection
+
+    def _api_headers(self) -> dict[str, str]:
+        token = next((one.value for one in self._cookies if one.name == "csrftoken"), "")
+        return {"X-CSRFToken": token or "", "Referer": self._stack.url + "/"}
 
     def ask(self, question: str) -> str:
         """The talk page with the answer, or with why there is none."""

@@ -1,16 +1,26 @@
 """What happens to a running site when parts of it die, hang, or are told to stop."""
 
+import base64
+import hashlib
 import json
 import os
 import signal
+import subprocess
+import threading
+import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import redis
 from playwright.sync_api import Browser, expect
 from safetensors import safe_open
 
+from mosaic_site.settings.paths import redis_socket
 from mosaic_site.supervisor import Stack
 from mosaic_site.supervisor.machine import free_port
+from mosaic_site.supervisor.services import service
+from mosaic_site.supervisor.stack import REPOSITORY
 from tests.site import cast
 from tests.site.stack import (
     ANSWERED,
@@ -51,6 +61,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "MOSAIC_DEMO": "1",  # a steward without a second factor
             "MOSAIC_HEARTBEAT_TIMEOUT_SECONDS": "5",
             "MOSAIC_JOB_ATTEMPTS": str(ATTEMPTS),
+            "MOSAIC_CONTROLS": "monolith",
         },
         gpu_workers=2,
     )
@@ -82,6 +93,26 @@ def test_a_training_whose_worker_is_killed_goes_on_from_its_checkpoint(stack: St
     second_beginning = [kind for kind, _ in happened].index("queued")
     resumed = [data for _, data in happened[second_beginning:] if data.get("phase") == "training"]
     assert resumed[0]["step"] == saved + 1
+
+
+def test_all_is_well_with_a_site_that_runs(stack: Stack) -> None:
+    """And the checks of it end within moments: nobody waits for something that does not answer."""
+    assert "All is well." in stack.manage("doctor", "--full")
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_job_back(stack: Stack) -> None:
+    """As a deployment does; however often, it is no failure of the job."""
+    expert = act(stack, cast.approve, passes=ENDLESS)
+    stops = ATTEMPTS + 1
+    for attempt in range(1, stops + 1):
+        os.kill(stack.pids[in_training(stack, expert, attempt).worker], signal.SIGTERM)
+    job = in_training(stack, expert, stops + 1)
+    Person(stack, cast.OWNER).post(f"/jobs/{job.pk}/cancel/")
+    assert ended(stack, expert=expert).status == "cancelled"
+    reasons = [str(data["reason"]) for kind, data in events(stack, job.pk) if kind == "queued"]
+    assert len(reasons) == stops
+    for reason in reasons:
+        assert reason.endswith("was stopped; the job goes on from its checkpoint.")
 
 
 def test_a_training_whose_worker_dies_each_time_fails_with_its_reason(stack: Stack) -> None:
@@ -125,8 +156,70 @@ def test_redis_may_die_while_an_expert_trains(stack: Stack) -> None:
     assert (job.status, job.attempt) == ("cancelled", 1)
 
     later = act(stack, cast.approve, passes=BRIEF)
+    with redis.Redis(unix_socket_path=str(redis_socket(stack.home))) as connection:
+        connection.flushall()  # the message that should start it, too
     assert ended(stack, expert=later).status == "done"
     Person(stack).ask_until_answered(cast.ball(1)[0])
+
+
+def test_two_beats_do_nothing_twice_and_doctor_sees_them(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    second = subprocess.Popen(
+        service("beat", tmp_path, 0).command,
+        cwd=REPOSITORY,
+        env=stack.environment,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(
+            "doctor sees both",
+            lambda: any("2 beats tick" in what for what in act(stack, cast.diagnose)["beat"]),
+        )
+        expert = act(stack, cast.approve, passes=BRIEF)
+        assert ended(stack, expert=expert).attempt == 1
+    finally:
+        second.kill()
+        second.wait()
+    assert len(rows(stack, "SELECT 1 FROM training_workers_job WHERE expert_id = ?", expert)) == 1
+    eventually("doctor sees one", lambda: not act(stack, cast.diagnose)["beat"])
+
+
+def test_an_upload_goes_on_after_the_web_process_died_in_the_middle_of_a_part(
+    stack: Stack,
+) -> None:
+    owner = Person(stack, cast.OWNER)
+    owner.get("/uploads/")
+    long = b"this " * 180
+    lines = [b"which one is number %d?,%s%d\n" % (n, long, n) for n in range(10_000)]
+    whole = b"prompt,completion\n" + b"".join(lines)
+    form = urllib.parse.urlencode({"name": "large", "filename": "large.csv", "size": len(whole)})
+    status, upload = owner.api("POST", "/api/uploads/", form.encode())
+    assert status == 201
+    size = upload["part_bytes"]
+    parts = {n: whole[(n - 1) * size : n * size] for n in range(1, upload["part_count"] + 1)}
+    assert len(parts) > 1
+
+    def digest(number: int) -> dict[str, str]:
+        text = base64.b64encode(hashlib.sha256(parts[number]).digest()).decode()
+        return {"Content-Digest": f"sha-256=:{text}:", "Content-Type": "text/csv"}
+
+    def send(number: int) -> int:
+        return owner.api("PUT", f"{upload['url']}?part={number}", parts[number], digest(number))[0]
+
+    assert send(1) == 200
+    line = owner.half(f"{upload['url']}?part=2", parts[2], digest(2))
+    restart(stack, "web")
+    line.close()
+    eventually("pages are answered", lambda: owner.get("/healthz")[0] == 200)
+    assert list(owner.api("GET", upload["url"])[1]["parts"]) == ["1"]
+    assert [send(number) for number in parts] == [200] * len(parts)
+    finished = [owner.api("POST", upload["finish"], b"")[1] for _ in range(2)]
+    assert finished[0] == finished[1]
+    assert finished[0]["sha256"] == hashlib.sha256(whole).hexdigest()
+    checked = "SELECT 1 FROM contributions_datasetversion WHERE sha256 = ? AND status = 'valid'"
+    eventually("it is checked", lambda: rows(stack, checked, finished[0]["sha256"]))
+    folders = stack.home / "media" / "uploads"
+    eventually("no part is left", lambda: not any(p.is_file() for p in folders.rglob("*")))
 
 
 def test_a_killed_web_process_comes_back_and_knows_who_is_signed_in(stack: Stack) -> None:
@@ -211,6 +304,7 @@ def test_a_serving_process_that_hangs_is_said_to_be_away_and_a_killed_one_comes_
     question = cast.ball(2)[0]
     visitor.ask_until_answered(question)
     hang(stack, "serving")
+    eventually("doctor says so", lambda: act(stack, cast.diagnose)["serving"])
     eventually("the desk says so", lambda: "Does not answer" in steward.get("/desk/")[1])
     page = visitor.ask(question)
     assert NOT_SERVED in page
@@ -243,7 +337,22 @@ def test_a_worker_may_die_while_it_composes_and_a_steward_rolls_back(stack: Stac
     assert (job.status, job.attempt) == ("done", 2)
     assert releases(stack) == {1: "live"}
     ratified(stack, steward, experts[:1])
-    eventually("the next one is live", lambda: releases(stack) == {1: "retired", 2: "live"})
+    # In the middle of the switch: its files are written, its rows are not, or just now.
+    written = stack.home / "media" / "releases" / "2" / "strategy.json"
+    eventually("its files are written", written.exists, every=0.001, seconds=300)
+    job = newest_job(stack, release=2)
+    if job and job.worker:
+        stack.kill(job.worker)
+    stack.kill("serving")
+    states: list[dict[int, str]] = []
+
+    def switched() -> bool:
+        states.append(releases(stack))
+        return states[-1] == {1: "retired", 2: "live"}
+
+    eventually("the next one is live", switched, seconds=300)
+    assert all(list(state.values()).count("live") == 1 for state in states)
+    assert ended(stack, release=2).status == "done"
 
     address = "/releases/1/roll-back/"
     assert Person(stack, cast.OWNER).post(address, reason="I liked it.")[0] == 404
@@ -261,5 +370,43 @@ def test_a_worker_may_die_while_it_composes_and_a_steward_rolls_back(stack: Stac
     eventually("release 1 answers", lambda: "release 1</a>" in answered_from(), every=5.0)
 
 
+def test_a_ballot_is_cast_once_though_the_web_process_died_under_it(stack: Stack) -> None:
+    round_, candidates = act(stack, cast.open_vote)
+    voter = Person(stack, cast.NEIGHBOUR)
+    voter.get("/rounds/")
+    address = f"/rounds/{round_}/ballot/cast/"
+    casts = "SELECT 1 FROM governance_boxentry WHERE round_id = ? AND kind = 'cast'"
+
+    def vote(number: int) -> tuple[int, str]:
+        return voter.post(address, approvals=str(candidates[number % len(candidates)]))
+
+    def keep_voting() -> None:
+        number = 0
+        while vote(number)[0] == 200:
+            number += 1
+
+    voting = threading.Thread(target=keep_voting)
+    voting.start()
+    eventually("ballots come in", lambda: len(rows(stack, casts, round_)) > 1)
+    restart(stack, "web")
+    voting.join()
+    eventually("pages are answered", lambda: voter.get("/healthz")[0] == 200)
+
+    status, page = vote(0)
+    assert status == 200
+    [ballot] = rows(stack, "SELECT receipt FROM governance_ballot WHERE round_id = ?", round_)
+    assert ballot["receipt"] in page
+    entries = len(rows(stack, casts, round_))
+    assert ballot["receipt"] in vote(0)[1]
+    assert len(rows(stack, casts, round_)) == entries
+    voted = "SELECT 1 FROM governance_elector WHERE round_id = ? AND voted"
+    assert len(rows(stack, voted, round_)) == 1
+    assert "holds" in stack.manage("audit_round", str(round_))
+
+
 def test_the_ledger_holds_after_all_of_it(stack: Stack) -> None:
     assert "chain intact" in stack.manage("verify_ledger")
+    left = "SELECT * FROM training_workers_job WHERE status IN ('queued', 'running')"
+    assert not rows(stack, left)
+    [counted] = rows(stack, "SELECT count(*) AS n FROM ledger_entry WHERE action = 'job.requeued'")
+    assert counted["n"] > 0  # what was repaired is told

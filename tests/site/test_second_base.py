@@ -1,6 +1,7 @@
 """The whole loop on a base that we did not ship: another architecture, another tokenizer."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,7 @@ def test_the_loop_closes_on_a_base_of_another_shape(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "rehearse", *map(str, options)],
         cwd=REPOSITORY,
+        env=os.environ | {"MOSAIC_CONTROLS": "monolith"},
         capture_output=True,
         text=True,
     )

@@ -43,7 +43,7 @@ class HeldPart:
     """A part that is under way, and arrives only if it is let go."""
 
     def __init__(self, person: Person, number: int) -> None:
-        self.page, self.pattern = person.page, f"**/api/uploads/*/?part={number}"
+        self.page, self.pattern = person.page, f"**/api/v1/uploads/*/?part={number}"
         self.routes: list[Route] = []
         self.page.route(self.pattern, self._hold)
 

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -24,11 +23,11 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.routing import Router
 from training_workers.engine.strategies import Strategy
 from training_workers.engine.strategies.strategy import save_strategy
+from training_workers.serving.line import take, wait_for_one
 from training_workers.serving.process import ServingProcess, connect
-from training_workers.serving.wire import ALIVE, ALIVE_SECONDS, Event, answer_key
-from training_workers.serving.wire import QUESTIONS as WAITING
+from training_workers.serving.wire import ALIVE, ALIVE_SECONDS, Asked, Event, answer_key
 
-Serve = Callable[[Sequence[Event]], list[dict[str, Any]]]
+Serve = Callable[[Sequence[Event]], list[Asked]]
 Begin = Callable[[], ServingProcess]
 Compose = Callable[[Callable[[Router], Strategy]], list[Expert]]
 QUESTIONS = ["what colour is the sky", "how many legs has a cat", "who keeps the owl"]
@@ -58,18 +57,18 @@ def serve(line: "redis.Redis") -> Iterator[Serve]:
     stopping = threading.Event()
     threads: list[threading.Thread] = []
 
-    def begin(events: Sequence[Event]) -> list[dict[str, Any]]:
-        questions: list[dict[str, Any]] = []
+    def begin(events: Sequence[Event]) -> list[Asked]:
+        questions: list[Asked] = []
         line.set(ALIVE, "1")
 
         def answer() -> None:
             while not stopping.is_set():
-                popped = line.blpop([WAITING], timeout=1)
-                if popped:
-                    question = json.loads(popped[1])
-                    questions.append(question)
+                wait_for_one(line, 1)
+                taken = take(line, "peer", most=1, most_of_one=1, in_hand={})
+                for question_id, asked in taken:
+                    questions.append(asked)
                     for event in events:
-                        line.xadd(answer_key(question["id"]), {"event": json.dumps(event)})
+                        line.xadd(answer_key(question_id), {"event": json.dumps(event)})
 
         threads.append(threading.Thread(target=answer))
         threads[-1].start()

@@ -20,7 +20,8 @@ from training_workers.engine.adapters import CONFIG, WEIGHTS, adapter_sha256
 from training_workers.models import Release
 from training_workers.runs.work import work
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+# Committed, or the worker's signs of life would wait for the test's own transaction.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 RECIPE = {"passes": 4, "rank": 8, "alpha": 16, "seed": 3}
 ROWS = [(f"red {number}", "warm" if number % 2 else "hot") for number in range(10, 30)]

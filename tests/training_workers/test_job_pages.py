@@ -32,11 +32,11 @@ def page(client: Client, url: str) -> str:
     return response.content.decode()
 
 
-def test_a_queued_job_tells_how_many_are_ahead(client: Client, owner: User, steward: User) -> None:
+def test_a_queued_job_tells_its_place(client: Client, owner: User, steward: User) -> None:
     first, second = make_job(owner, steward), make_job(owner, steward)
 
     assert "Next in the queue" in page(client, first.get_absolute_url())
-    assert "1 ahead of it" in page(client, second.get_absolute_url())
+    assert "Number 2 in the queue" in page(client, second.get_absolute_url())
 
 
 def test_a_running_job_tells_step_loss_speed_and_time_left(

@@ -82,7 +82,7 @@ async def test_a_page_that_was_away_misses_nothing() -> None:
 async def test_a_place_in_the_queue_moves_when_another_job_begins() -> None:
     first, second = await two_queued_jobs()
     page = await connected(second.pk)
-    assert "1 ahead of it" in await page.hears()
+    assert "Number 2 in the queue" in await page.hears()
 
     await sync_to_async(begin)(first)
 

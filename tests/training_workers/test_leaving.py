@@ -45,6 +45,7 @@ from training_workers.models import Evaluation, Job, Release
 from training_workers.runs.work import work
 from training_workers.serving.client import ask_and_wait
 from training_workers.serving.process import ServingProcess
+from training_workers.serving.wire import Asked
 
 REASON = "I changed my mind."
 
@@ -76,7 +77,7 @@ def answers(only: list[int] | None = None) -> list[list[dict[str, Any]]]:
     return [
         [
             {name: value for name, value in event.items() if name != "seconds"}
-            for event in ask_and_wait(question, max_new_tokens=6, only=only or [])
+            for event in ask_and_wait(Asked(question, max_new_tokens=6, only=tuple(only or ())))
             if event["kind"] != "route"
         ]
         for question in QUESTIONS
@@ -132,7 +133,7 @@ class TestServing:
         expert_withdraw(actor=leaver.owner, expert=leaver, reason=REASON)
         wait_for(process, leaver)
 
-        route = ask_and_wait(QUESTIONS[0], max_new_tokens=6)[0]
+        route = ask_and_wait(Asked(QUESTIONS[0], max_new_tokens=6))[0]
         assert (route["strategy"], route["expert"]["name"]) == ("best_single", third.name)
         assert answers() == answers(only=[third.pk])
         assert [one["credit"] for one in _done(answers())] == [
@@ -401,7 +402,7 @@ class TestErasing:
 
 
 @pytest.mark.slow
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # a worker's signs of life come from another connection
 def test_the_whole_way_from_data_to_a_release_without_it(media: Path, steward: User) -> None:
     """Trained, composed, withdrawn, composed anew and erased, all by a worker."""
     register_pocket()

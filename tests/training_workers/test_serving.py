@@ -25,7 +25,7 @@ from training_workers.engine.strategies.vote import Vote
 from training_workers.models import Release
 from training_workers.serving.client import ask_and_wait
 from training_workers.serving.process import ServingProcess, connect
-from training_workers.serving.wire import ALIVE
+from training_workers.serving.wire import ALIVE, Asked
 from training_workers.serving.wire import QUESTIONS as WAITING
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,8 +66,8 @@ def test_what_cannot_be_answered_is_said_and_the_next_question_is_answered(
     begin: Begin,
 ) -> None:
     begin()
-    nothing = ask_and_wait("hello", max_new_tokens=0)
-    fine = ask_and_wait("hello", max_new_tokens=4)
+    nothing = ask_and_wait(Asked("hello", max_new_tokens=0))
+    fine = ask_and_wait(Asked("hello", max_new_tokens=4))
 
     assert kinds(nothing)[-1] == "error"
     assert kinds(fine)[0] == "route" and kinds(fine)[-1] == "done"
@@ -92,7 +92,7 @@ def text_of(events: list[dict[str, Any]]) -> str:
 def test_the_base_alone_is_credited_where_no_release_is_live(begin: Begin) -> None:
     begin()
 
-    events = ask_and_wait("hello", max_new_tokens=4)
+    events = ask_and_wait(Asked("hello", max_new_tokens=4))
 
     route, done = one(events, "route"), one(events, "done")
     assert route["release"] is route["strategy"] is route["level"] is route["expert"] is None
@@ -104,7 +104,7 @@ def test_a_mixture_streams_shares_that_sum_to_one(begin: Begin, compose: Compose
     experts = compose(Mixture)
     begin()
 
-    events = ask_and_wait(QUESTIONS[0], max_new_tokens=6)
+    events = ask_and_wait(Asked(QUESTIONS[0], max_new_tokens=6))
 
     route, done = one(events, "route"), one(events, "done")
     tokens = [event for event in events if event["kind"] == "token"]
@@ -123,11 +123,11 @@ def test_a_mixture_streams_shares_that_sum_to_one(begin: Begin, compose: Compose
 def test_an_expert_that_left_gets_no_share_and_is_not_asked(begin: Begin, compose: Compose) -> None:
     leaver, *others = compose(Mixture)
     process = begin()
-    before = one(ask_and_wait(QUESTIONS[0], max_new_tokens=6), "done")
+    before = one(ask_and_wait(Asked(QUESTIONS[0], max_new_tokens=6)), "done")
 
     expert_withdraw(actor=leaver.owner, expert=leaver, reason="")
     until(lambda: process.served is not None and str(leaver.pk) not in process.served.pool.names)
-    events = ask_and_wait(QUESTIONS[0], max_new_tokens=6)
+    events = ask_and_wait(Asked(QUESTIONS[0], max_new_tokens=6))
 
     assert leaver.name in names_of(before["credit"])
     named = {expert.name for expert in others}
@@ -141,7 +141,7 @@ def test_a_vote_says_who_said_what_and_credits_the_winners(begin: Begin, compose
     experts = compose(lambda router: Vote(router, team=3))
     begin()
 
-    events = ask_and_wait(QUESTIONS[1], max_new_tokens=6)
+    events = ask_and_wait(Asked(QUESTIONS[1], max_new_tokens=6))
 
     done = one(events, "done")
     assert set(names_of(done["steps"])) == {expert.name for expert in experts}
@@ -163,7 +163,7 @@ def test_a_chain_says_its_steps_and_credits_all_of_them(begin: Begin, compose: C
     begin()
     question = "what colour is the cat of who keeps the owl"
 
-    events = ask_and_wait(question, max_new_tokens=6)
+    events = ask_and_wait(Asked(question, max_new_tokens=6))
 
     route, done = one(events, "route"), one(events, "done")
     first, second = done["steps"]
@@ -179,9 +179,9 @@ def test_a_merge_is_no_expert_and_knows_whom_it_owes_to(begin: Begin, compose: C
     experts = compose(lambda router: Ties({name: 1.0 for name in router.table.experts}))
     process = begin()
 
-    events = ask_and_wait(QUESTIONS[2], max_new_tokens=6)
+    events = ask_and_wait(Asked(QUESTIONS[2], max_new_tokens=6))
     only = [experts[0].pk, experts[2].pk]
-    fewer = ask_and_wait(QUESTIONS[2], max_new_tokens=6, only=only)
+    fewer = ask_and_wait(Asked(QUESTIONS[2], max_new_tokens=6, only=tuple(only)))
 
     done = one(events, "done")
     assert one(events, "route")["level"] == "weight"
@@ -190,7 +190,7 @@ def test_a_merge_is_no_expert_and_knows_whom_it_owes_to(begin: Begin, compose: C
     assert process.served is not None
     assert process.served.pool.names == {str(expert.pk) for expert in experts}
     process.look_at_rows()
-    assert ask_and_wait(QUESTIONS[2], max_new_tokens=6)[-1]["credit"] == done["credit"]
+    assert ask_and_wait(Asked(QUESTIONS[2], max_new_tokens=6))[-1]["credit"] == done["credit"]
 
 
 def test_questions_of_one_moment_are_each_answered_by_those_they_ask_for(
@@ -203,9 +203,10 @@ def test_questions_of_one_moment_are_each_answered_by_those_they_ask_for(
     wishes = [[], [experts[1].pk], [], [experts[1].pk, experts[2].pk], [10**6]]
     with ThreadPoolExecutor(len(wishes)) as crowd:
         asked = [
-            crowd.submit(ask_and_wait, QUESTIONS[0], max_new_tokens=4, only=only) for only in wishes
+            crowd.submit(ask_and_wait, Asked(QUESTIONS[0], max_new_tokens=4, only=tuple(only)))
+            for only in wishes
         ]
-        until(lambda: line.llen(WAITING) == len(wishes))
+        until(lambda: line.zcard(WAITING) == len(wishes))
         thread = threading.Thread(target=process.run)
         thread.start()
         done = [one(question.result(), "done") for question in asked]

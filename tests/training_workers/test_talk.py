@@ -142,7 +142,7 @@ class TestPage:
 
         text = ask(client, "  my tyre is flat  ")
 
-        assert [question["prompt"] for question in questions] == ["my tyre is flat"]
+        assert [question.prompt for question in questions] == ["my tyre is flat"]
         assert "my tyre is flat" in text
         assert "patch &lt;b&gt;it" in text
         assert "Bike &lt;repair&gt;" in text and "Bob" in text and "87.5 %" in text
@@ -244,7 +244,7 @@ class TestPage:
 
     def test_too_many_wait(self, client: Client, line: "redis.Redis") -> None:
         line.set(ALIVE, "1")
-        line.rpush(QUESTIONS, *["{}"] * MOST_WAITING)
+        line.zadd(QUESTIONS, {f"{number} somebody": number for number in range(MOST_WAITING)})
 
         assert "busy" in ask(client, "hello")
 
@@ -348,7 +348,7 @@ class TestSocket:
         refusal = await page.hears()
         assert 'id="talk-refusal"' in refusal
         assert "Write a question first." in refusal or "Shorten it" in refusal
-        assert line.llen(QUESTIONS) == 0
+        assert line.zcard(QUESTIONS) == 0
         await page.leaves()
 
     async def test_what_is_no_message_is_refused_too(self, line: "redis.Redis") -> None:
@@ -369,7 +369,7 @@ class TestSocket:
 
         assert "One question at a time" in await page.hears()
         await page.leaves()
-        assert [question["prompt"] for question in questions] == ["first"]
+        assert [question.prompt for question in questions] == ["first"]
 
     async def test_a_question_too_many_within_a_minute(self, line: "redis.Redis") -> None:
         page = await self.page(address="192.0.2.77")

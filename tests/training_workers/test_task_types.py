@@ -68,6 +68,7 @@ def test_what_was_answered_is_kept_apart_for_each_way_of_scoring() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.django_db(transaction=True)  # a worker's signs of life come from another connection
 def test_a_release_means_f1_and_says_nothing_of_sealed_probes(client: Client) -> None:
     """An expert learns to say "big dog" where "dog" is meant: F1 2/3 each, and all are solved."""
     register_pocket()

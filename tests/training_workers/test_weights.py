@@ -1,7 +1,10 @@
 """What members say of priorities is what a release is optimised for, and its report says so."""
 
+from html import unescape
+
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from contributions import actions as bring
 from contributions.models import Expert, Priority
@@ -11,9 +14,11 @@ from tests.factories import make_dataset, make_expert, make_user
 from tests.training_workers.makers import composing_release, register_pocket
 from training_workers import actions
 from training_workers.models import Release
+from training_workers.runs.compose import NOT_WANTED
 from training_workers.runs.work import work
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+# Committed, or the worker's signs of life would wait for the test's own transaction.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 ANSWERS = {"red": "warm", "blue": "cold"}
 
@@ -39,7 +44,10 @@ def train(owner: User, steward: User, priority: Priority, colour: str) -> Expert
     return expert
 
 
-def test_a_release_is_composed_for_what_members_agree_on(client: Client) -> None:
+def test_a_release_is_composed_for_what_members_agree_on_and_compared_as_its_site_chose(
+    client: Client, settings: Settings
+) -> None:
+    settings.MOSAIC_CONTROLS = ["sequential"]
     register_pocket()
     owner, steward = make_user(), make_user(steward=True)
     red, blue = declare(owner, "red"), declare(owner, "blue")
@@ -62,6 +70,11 @@ def test_a_release_is_composed_for_what_members_agree_on(client: Client) -> None
         + 0.2 * of_priority["Know blue"]["mosaic"]["score"]
     )
     page = client.get(release.get_absolute_url()).content.decode()
+    assert report["controls"].keys() == {"sequential"}
+    for left_out in ("monolith", "monolith_wide"):
+        assert report["missing"][left_out] == NOT_WANTED
+    assert f"Not measured: {NOT_WANTED}" in " ".join(unescape(page).split())
+    assert report["above_monolith"] is None
     assert 'data-label="Weight">1.60<' in page and 'data-label="Weight">0.40<' in page
 
     priority_vote(member=owner, priority=red, value="disagree")

@@ -8,7 +8,10 @@ from training_workers.actions.jobs import (
     job_claim_next,
     job_fail,
     job_finish,
+    job_hand_back,
+    job_prioritise,
     job_report,
+    job_wait_for_room,
 )
 from training_workers.actions.reconciling import reconcile
 from training_workers.actions.releases import (
@@ -26,7 +29,10 @@ __all__ = [
     "job_claim_next",
     "job_fail",
     "job_finish",
+    "job_hand_back",
+    "job_prioritise",
     "job_report",
+    "job_wait_for_room",
     "machine_tidy",
     "reconcile",
     "release_compose",

@@ -17,6 +17,7 @@ from contributions.actions import expert_erased
 from contributions.models import Expert
 from contributions.models.expert import ADAPTERS
 from mosaic_site.files import cache_sweep, folder_delete, folder_keep, listed
+from training_workers.engine.release_manifest import MERGED, STRATEGY_FILE
 from training_workers.models import Evaluation, Release
 from training_workers.work_folders import clear_work
 
@@ -45,8 +46,9 @@ def machine_tidy() -> None:
 
 
 def expert_erase(*, expert: Expert) -> None:
-    """Delete an expert's adapter and answers, the controls that learnt what it learnt, and its
-    word counts in routers. What another expert that is here has in common with it stays.
+    """Delete an expert's adapter and answers, merges with it, the controls that learnt what it
+    learnt, and its word counts in routers. What another expert that is here has in common with it
+    stays.
 
     Other machines drop their copies when they tidy up next.
     """
@@ -58,7 +60,7 @@ def expert_erase(*, expert: Expert) -> None:
     gone = named - set(kept) - {""}
     # Before the row says so: what is broken off here is done again.
     for release in releases:
-        _forget_profile(release, str(expert.pk))
+        _forget_in_strategy(release, str(expert.pk))
     with transaction.atomic():
         for sha256 in gone:
             folder_delete(f"{ADAPTERS}/{sha256}")
@@ -66,15 +68,19 @@ def expert_erase(*, expert: Expert) -> None:
         expert_erased(expert=expert)
 
 
-def _forget_profile(release: Release, name: str) -> None:
-    """Routers count which words an expert was taught; those of the others stay as they are."""
+def _forget_in_strategy(release: Release, name: str) -> None:
+    """Routers count which words an expert was taught; those of the others stay as they are. A merge
+    has it in every number."""
     if release.status == Release.Status.COMPOSING:
         return  # without this expert
     if release.strategy_folder:
         with TemporaryDirectory() as scratch, suppress(FileNotFoundError):
             folder = Path(scratch) / "strategy"
             shutil.copytree(release.strategy_path, folder)
-            if _without_profile(folder / "strategy.json", name):
+            merged = folder / MERGED
+            had_merge = merged.exists()
+            shutil.rmtree(merged, ignore_errors=True)
+            if _without_profile(folder / STRATEGY_FILE, name) or had_merge:
                 release.strategy_folder = folder_keep(folder, release.stored_below)
                 release.save(update_fields=["strategy_folder"])
     folders, _ = listed(release.stored_below)

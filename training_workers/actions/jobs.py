@@ -1,6 +1,7 @@
 """A job's way through the queue: claimed, reported on, finished, cancelled, taken up again."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -8,13 +9,17 @@ from django.utils import timezone
 
 from contributions.actions import expert_begin_training, expert_cancel, expert_fail
 from contributions.models import Expert
-from mosaic_site import live
+from mosaic_site import clock, live
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
 from training_workers.actions.releases import release_fail
 from training_workers.models import Job, JobEvent
-from training_workers.models.job import JOB_LIFECYCLE
+from training_workers.models.job import JOB_LIFECYCLE, MEASURED
+from training_workers.scheduling import Queue
+
+ROOM_AGAIN_AFTER = timedelta(minutes=2)
+"""When a job that found its worker's disk full is tried again."""
 
 
 def _locked(job_id: int) -> Job:
@@ -43,21 +48,25 @@ def _move(job: Job, target: str, *, reason: str = "") -> None:
 def job_claim_next(*, worker: str) -> Job | None:
     """Take the next job of the queue for a worker, or None where nothing waits.
 
-    Messages carry no job: whoever is free takes what has waited longest, so a message that comes
-    twice or never changes nothing.
+    Messages carry no job: whoever is free takes what is next, so a message that comes twice or
+    never changes nothing.
     """
-    with transaction.atomic():
-        job = Job.objects.in_queue_order().select_for_update(skip_locked=True, of=("self",)).first()
-        if job is None:
-            return None
-        job.attempt += 1
-        job.progress = {}  # of the attempt before
-        job.worker, job.heartbeat_at = worker, timezone.now()
-        job.started_at = job.started_at or timezone.now()
-        _move(job, Job.Status.RUNNING)
-        if job.expert is not None and job.expert.status == Expert.Status.APPROVED:
-            expert_begin_training(expert=job.expert)
-    return job
+    for job_id in Queue().ready:
+        with transaction.atomic():
+            locked = Job.objects.select_for_update(skip_locked=True, of=("self",))
+            job = locked.filter(pk=job_id, status=Job.Status.QUEUED).first()
+            if job is None:
+                continue  # another worker was quicker
+            job.attempt += 1
+            job.progress = {}  # of the attempt before
+            job.worker, job.heartbeat_at, job.not_before = worker, clock.now(), None
+            job.begun_at = timezone.now()
+            job.started_at = job.started_at or job.begun_at
+            _move(job, Job.Status.RUNNING)
+            if job.expert is not None and job.expert.status == Expert.Status.APPROVED:
+                expert_begin_training(expert=job.expert)
+        return job
+    return None
 
 
 def job_beat(*, job: Job) -> bool:
@@ -65,7 +74,7 @@ def job_beat(*, job: Job) -> bool:
 
     False: somebody asked to cancel it, or it was given to another worker.
     """
-    Job.objects.filter(pk=job.pk, attempt=job.attempt).update(heartbeat_at=timezone.now())
+    Job.objects.filter(pk=job.pk, attempt=job.attempt).update(heartbeat_at=clock.now())
     return Job.objects.filter(
         pk=job.pk, attempt=job.attempt, status=Job.Status.RUNNING, cancel_requested=False
     ).exists()
@@ -79,9 +88,10 @@ def job_report(*, job: Job, kind: str, data: Mapping[str, Any]) -> None:
             return
         if kind == "progress":
             row.progress = dict(data)
-        row.heartbeat_at = timezone.now()
+            row.measured |= {name: data[name] for name in MEASURED if data.get(name) is not None}
+        row.heartbeat_at = clock.now()
         _say(row, kind, data)
-        row.save(update_fields=["progress", "heartbeat_at", "last_sequence"])
+        row.save(update_fields=["progress", "measured", "heartbeat_at", "last_sequence"])
 
 
 def job_finish(*, job: Job) -> None:
@@ -128,6 +138,31 @@ def job_cancel(*, actor: User, job: Job, reason: str = "") -> Job:
     return row
 
 
+def job_prioritise(*, steward: User, job: Job, priority: int, reason: str) -> Job:
+    """Let a waiting job go before all others, behind them, or in its turn again."""
+    priority = Job.Priority(priority)
+    if not reason.strip():
+        raise Refused("Give a public reason: others wait longer or shorter for it.")
+    with transaction.atomic():
+        row = _locked(job.pk)
+        if row.status != Job.Status.QUEUED:
+            raise Refused(f"This job is {row.status} already, so its place cannot be changed.")
+        if row.priority == priority:
+            raise Refused(f"It stands {priority.label} already.")
+        row.priority, row.priority_reason = priority, reason.strip()
+        _say(row, f"put {priority.label}", {"reason": row.priority_reason})
+        row.save()
+        record(
+            actor=steward,
+            action="job.prioritised",
+            subject=row,
+            reason=row.priority_reason,
+            data={"priority": priority.label},
+        )
+        live.announce("jobs")
+    return row
+
+
 def job_stop_for_leaver(*, job_id: int) -> None:
     """Stop the training of an expert that was withdrawn."""
     with transaction.atomic():
@@ -163,18 +198,53 @@ def _cancelled(row: Job) -> None:
         expert_cancel(actor=row.cancelled_by, expert=row.expert, reason=row.cancel_reason)
 
 
+def job_hand_back(*, job: Job) -> None:
+    """The worker was told to stop, as for an upgrade: the job goes back into the queue.
+
+    It counts as nobody's failure, however often it happens.
+    """
+    _give_back(job, f"The worker {job.worker} was stopped; the job goes on from its checkpoint.")
+
+
+def job_wait_for_room(*, job: Job) -> None:
+    """The worker's disk is full: the job goes back into the queue, for in a while."""
+    _give_back(
+        job,
+        f"The disk of the worker {job.worker} is full. The job is tried again every "
+        f"{ROOM_AGAIN_AFTER.total_seconds() / 60:.0f} minutes and goes on from its checkpoint "
+        "once there is room.",
+        wait=ROOM_AGAIN_AFTER,
+    )
+
+
+def _give_back(job: Job, reason: str, wait: timedelta = timedelta(0)) -> None:
+    with transaction.atomic():
+        row = _locked(job.pk)
+        if row.attempt != job.attempt or row.status != Job.Status.RUNNING:
+            return
+        if row.cancel_requested:
+            _cancelled(row)
+            return
+        row.not_before = clock.now() + wait if wait else None
+        _move(row, Job.Status.QUEUED, reason=reason)
+        live.nudge("training_workers")
+
+
 def job_take_up_again(*, job_id: int, attempts: int) -> None:
-    """A worker fell silent: queue its job anew, or give it up after `attempts` beginnings."""
+    """A worker fell silent: queue its job anew, or give it up after `attempts` silences."""
     with transaction.atomic():
         row = _locked(job_id)
         if not Job.objects.silent().filter(pk=row.pk).exists():
             return
         if row.cancel_requested:
             _cancelled(row)
-        elif row.attempt >= attempts:
+            return
+        row.lost += 1
+        row.save(update_fields=["lost"])
+        if row.lost >= attempts:
             job_fail(
                 job=row,
-                reason=f"The worker stopped without a word {row.attempt} times, most likely for "
+                reason=f"The worker stopped without a word {row.lost} times, most likely for "
                 "want of memory. An operator finds more in its log.",
             )
         else:

@@ -1,5 +1,6 @@
 """The rows say what must be done; this sees to it that it is, whatever message was lost."""
 
+from datetime import datetime
 from typing import Any
 
 from celery import current_app
@@ -8,6 +9,9 @@ from django.db import IntegrityError, transaction
 
 from contributions.models import Expert
 from governance.models import Decision
+from mosaic_site.lateness import late
+from mosaic_site.ledger.chain import record
+from mosaic_site.ledger.models import Entry
 from training_workers.actions.jobs import job_stop_for_leaver, job_take_up_again
 from training_workers.actions.releases import (
     release_compose,
@@ -15,8 +19,10 @@ from training_workers.actions.releases import (
     release_rebuild,
 )
 from training_workers.models import Job, Release
+from training_workers.scheduling import Queue
 
 WORK = "training_workers.tasks.work"
+APPROVALS = ("expert.approved", "expert.admitted")
 
 
 def reconcile() -> None:
@@ -52,7 +58,17 @@ def queue_training(*, expert_id: int) -> None:
         # The lock makes reconciles wait for each other, and for a cancel that is quicker.
         expert = Expert.objects.select_for_update().get(pk=expert_id)
         if expert.status == Expert.Status.APPROVED and not expert.jobs.active().exists():
-            Job.objects.create(kind=Job.Kind.TRAIN, expert=expert)
+            job = Job.objects.create(kind=Job.Kind.TRAIN, expert=expert)
+            if reason := late(_approved_at(expert)):
+                record(actor=None, action="job.queued_late", subject=job, reason=reason)
+
+
+def _approved_at(expert: Expert) -> datetime:
+    """As the ledger has it; the row does not say when its state changed."""
+    about = Entry.objects.filter(
+        subject_kind=expert._meta.label_lower, subject_id=str(expert.pk), action__in=APPROVALS
+    )
+    return about.values_list("at", flat=True).first() or expert.submitted_at
 
 
 def _queue_composing(decision: Decision) -> None:
@@ -64,8 +80,8 @@ def _queue_composing(decision: Decision) -> None:
 
 
 def wake_workers() -> None:
-    """See that the `gpu` queue holds at least one message for each job that waits."""
-    waiting = Job.objects.in_queue_order().count()
+    """See that the `gpu` queue holds at least one message for each job that may be taken."""
+    waiting = len(Queue().ready)
     if not waiting:
         return
     with current_app.connection_for_write() as connection:

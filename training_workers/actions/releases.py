@@ -11,6 +11,7 @@ from contributions.models import Expert
 from governance.models import Candidate, Decision
 from mosaic_site import live
 from mosaic_site.errors import Refused
+from mosaic_site.lateness import late
 from mosaic_site.ledger.chain import record
 from mosaic_site.members.models import User
 from training_workers.models import Job, Release, ReleaseExpert
@@ -30,9 +31,11 @@ def release_compose(*, decision: Decision) -> Release:
         candidates = Candidate.objects.select_related("expert__base").in_bulk(decision.winner_ids)
         winners = [candidates[pk] for pk in decision.winner_ids]
         standing = [w for w in winners if w.expert.status == Expert.Status.ELIGIBLE]
+        settled_at = decision.round.settled_at
         return _queue(
             Release(decision=decision, base=winners[0].expert.base),
             [(w.expert, w.adapter_sha256) for w in standing],
+            late(settled_at) if settled_at else "",
         )
 
 

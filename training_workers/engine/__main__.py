@@ -23,18 +23,12 @@ from training_workers.engine.evaluating import MOST_NEW_TOKENS, evaluate, new_to
 from training_workers.engine.measuring import Rivals, Subject, measure
 from training_workers.engine.pool import BASE, ExpertPool, Sampling
 from training_workers.engine.profiles import Profile, profile_of
-from training_workers.engine.release_folder import (
-    About,
-    ReleaseError,
-    base_of,
-    read_manifest,
-    read_release,
-    write_release,
-)
+from training_workers.engine.release_folder import read_release, write_release
+from training_workers.engine.release_manifest import About, ReleaseError, base_of, read_manifest
 from training_workers.engine.resampling import wilson
 from training_workers.engine.scoring import Item, scored
 from training_workers.engine.strategies import STRATEGIES, Dev, Strategy
-from training_workers.engine.strategies.strategy import answer
+from training_workers.engine.strategies.strategy import answer, settle, stream
 from training_workers.engine.tasks import PARTS, Items, read_items
 from training_workers.engine.training import Progress, Recipe, TrainingError, train_adapter
 from training_workers.engine.tuning import tune_router
@@ -287,12 +281,12 @@ def _answer(given: Namespace) -> None:
         known = ", ".join(sorted(pool.names))
         raise CommandError(f"The release has no expert {sorted(unknown)[0]!r}; it has {known}.")
     told = ""
-    for (one,) in strategy.stream(pool, [given.prompt], Sampling(given.max_new_tokens), only):
+    sampling = Sampling(given.max_new_tokens)
+    for (one,) in stream(strategy, pool, [given.prompt], sampling, only):
         print(one.text[len(told) :], end="", flush=True)
         told = one.text
     print()
-    if one.settle is not None:
-        one.settle()
+    settle([one])
     for step in one.steps:
         print(f"  {step.model or 'the base'}: {step.asked} -> {step.answered}")
     credit = sorted(one.credit.items(), key=lambda pair: -pair[1])

@@ -14,10 +14,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training_workers.engine.base_facts import sha256_of_files
+from training_workers.engine.base_facts import ADAPTER_CONFIG as CONFIG
+from training_workers.engine.base_facts import ADAPTER_WEIGHTS as WEIGHTS
+from training_workers.engine.base_facts import hub_name, sha256_of_files
 from training_workers.engine.bases import Base
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 PREFIX = "base_model.model."
 
 
@@ -74,7 +75,7 @@ def write_adapter(folder: Path, tensors: Mapping[str, Tensor], scaling: float, b
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": Path(base.source).name,
+        "base_model_name_or_path": hub_name(base.source),
         "r": rank,
         "lora_alpha": rank,
         "lora_dropout": 0.0,

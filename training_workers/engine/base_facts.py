@@ -13,7 +13,10 @@ from safetensors import SafetensorError, safe_open
 
 POCKET = Path(__file__).parent / "pocket"
 """The folder of the base that is shipped."""
+POCKET_NAME = "pocket"
 
+ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+"""The two files of an adapter, in the layout of PEFT."""
 WEIGHTS = "*.safetensors"
 IDENTITY = (
     WEIGHTS,
@@ -122,3 +125,13 @@ def sha256_of_files(files: list[Path]) -> str:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         lines.update(f"{digest}  {path.name}\n".encode())
     return lines.hexdigest()
+
+
+def source_name(source: str) -> str:
+    """What a manifest calls a base: where `load_base` finds it, on the machine that wrote it."""
+    return POCKET_NAME if Path(source) == POCKET else source
+
+
+def hub_name(source: str) -> str:
+    """A folder's path means nothing elsewhere; the id of a model on the Hub does."""
+    return Path(source).name if Path(source).is_dir() else source

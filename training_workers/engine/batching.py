@@ -1,4 +1,5 @@
-"""Batches: which rows are read when, how fast to learn then, and the loss over their answers."""
+"""Batches: which rows are read when and in which parts, how fast to learn then, and the loss over
+their answers."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -58,17 +59,18 @@ def pace(step: int, steps: int) -> float:
     return min(step / warmup, (steps + 1 - step) / (steps + 1 - warmup), 1.0)
 
 
-def batch_loss(base: Base, model: Any, batch: Sequence[Encoded]) -> Tensor:
-    """`answer_loss` of a batch, read in two halves of like length so that little is padding."""
+def micro_batches(batch: Sequence[Encoded], most: int) -> Iterator[tuple[list[Encoded], float]]:
+    """The parts of a batch that are read one after another, each with its share of the answers'
+    tokens, which weighs its mean loss in the batch's.
+
+    Two parts of like length, so that little is padding, or more where a part may have `most` rows.
+    """
     rows = sorted(batch, key=lambda one: len(one.ids))
     answers = sum(one.answer_length for one in rows)
-    half = -(-len(rows) // 2)
-    loss = torch.zeros((), device=base.device)
-    for part in (rows[:half], rows[half:]):
-        if part:
-            share = sum(one.answer_length for one in part) / answers
-            loss = loss + share * answer_loss(base, model, part)
-    return loss
+    size = max(1, min(most, -(-len(rows) // 2)))
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        yield part, sum(one.answer_length for one in part) / answers
 
 
 def answer_loss(base: Base, model: Any, batch: Sequence[Encoded]) -> Tensor:

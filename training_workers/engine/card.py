@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from training_workers.engine.base_facts import hub_name
 from training_workers.engine.bases import Base
 from training_workers.engine.data import SEPARATOR
 from training_workers.engine.training import Recipe, Trained
@@ -21,7 +22,7 @@ def write_card(
     """
     with data.open("rb") as content:
         data_sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    name = Path(base.source).name
+    name = hub_name(base.source)
     head: dict[str, Any] = {
         "base_model": name,
         "library_name": "peft",

@@ -25,6 +25,8 @@ class Checkpoint:
     tokens: int = 0
     seconds: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
+    # Rows read at a time, where the memory was found not to hold more.
+    micro_batch: int | None = None
 
     @classmethod
     def resume(
@@ -49,6 +51,7 @@ class Checkpoint:
             return checkpoint  # A damaged checkpoint costs time, not the run.
         checkpoint.step, checkpoint.tokens = state["step"], state["tokens"]
         checkpoint.seconds = state["seconds"]
+        checkpoint.micro_batch = state.get("micro_batch")
         checkpoint.losses = [(step, loss) for step, loss in state["losses"]]
         with torch.no_grad():
             for name, parameter in parameters.items():
@@ -66,7 +69,10 @@ class Checkpoint:
         self.losses.append((step, loss))
 
     def save(self, parameters: Mapping[str, Tensor], optimizer: torch.optim.AdamW) -> None:
-        """Write the state; a kill at any moment leaves the old file or the new one."""
+        """Write the state; a kill at any moment leaves the old file or the new one.
+
+        Raises OSError or SafetensorError where there is no room; the old file stays.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {}
         for name, parameter in parameters.items():
@@ -79,9 +85,15 @@ class Checkpoint:
             "tokens": self.tokens,
             "seconds": self.seconds,
             "losses": self.losses,
+            "micro_batch": self.micro_batch,
         }
-        save_file(tensors, self.folder / f"{FILE}.tmp", metadata={"state": json.dumps(state)})
-        os.replace(self.folder / f"{FILE}.tmp", self.folder / FILE)
+        arriving = self.folder / f"{FILE}.tmp"
+        try:
+            save_file(tensors, arriving, metadata={"state": json.dumps(state)})
+        except (OSError, SafetensorError):
+            arriving.unlink(missing_ok=True)
+            raise
+        os.replace(arriving, self.folder / FILE)
 
     def discard(self) -> None:
         """Remove the state once the run is complete."""

@@ -47,6 +47,7 @@ class Trainer:
     out: Path
     watch: Watch = lambda name, progress: None
     should_stop: Callable[[], bool] = lambda: False
+    on_less_memory: Callable[[int], None] = lambda rows: None
     seed: int = 0
     threads: int = 1
 
@@ -100,6 +101,7 @@ class Trainer:
             work=self.out / "work" / name,
             on_progress=lambda progress: self.watch(name, progress),
             should_stop=self.should_stop,
+            on_less_memory=self.on_less_memory,
             start=start,
             threads=self.threads,
         )

@@ -24,7 +24,8 @@ from lm_eval.api.registry import register_model
 
 from training_workers.engine.bases import load_base
 from training_workers.engine.pool import Prompt, Sampling
-from training_workers.engine.release_folder import base_of, read_release
+from training_workers.engine.release_folder import read_release
+from training_workers.engine.release_manifest import base_of
 from training_workers.engine.strategies.strategy import answer
 
 

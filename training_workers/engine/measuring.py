@@ -19,7 +19,7 @@ from training_workers.engine.shapley import shapley_values
 from training_workers.engine.strategies import Answer, Dev, Strategy
 from training_workers.engine.strategies.best_single import BestSingle
 from training_workers.engine.strategies.chain import Chain
-from training_workers.engine.strategies.strategy import answer
+from training_workers.engine.strategies.strategy import answer, settle
 
 DRAWS = 4
 """Sampled answers, beside the greedy one, before a model is said to fail an item."""
@@ -76,9 +76,7 @@ def measure(
     greedy = Sampling(max_new_tokens=limit)
     on_phase("answering with the composed model")
     answers = answer(subject.strategy, pool, table.prompts, greedy)
-    for one in answers:
-        if one.settle is not None:
-            one.settle()
+    settle(answers)
     texts = [one.text for one in answers]
     mosaic = scored(items, texts)
     alone = {name: scored(items, table.answers[name]) for name in table.models}

@@ -5,20 +5,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from training_workers.engine.adapters import Adapter, AdapterError, read_adapter
 from training_workers.engine.bank import LoraBank, Voice
 from training_workers.engine.bases import Base
 from training_workers.engine.data import encode_prompt
+from training_workers.engine.decoding import (
+    PaddedCache,
+    Sampling,
+    Token,
+    choose,
+    decode,
+    shown,
+    tell_tokens,
+    token_text,
+)
 
 BASE = ""
 """The base's name among the models: it answers without any adapter."""
 
 ROWS_A_BATCH = 64
+LEAST_ROOM = ROWS_A_BATCH // 4
+"""Where more wait than there is room for, rows are let in so many at a time: each time costs a
+forward pass."""
 MERGES_KEPT = 4
 
 
@@ -41,10 +54,15 @@ class Blend(Protocol):
 @dataclass(frozen=True)
 class Prompt:
     """A text and who answers it: an expert, the base alone (None), the exact weighted sum of some
-    experts' updates (a mapping), or a blend of several models' distributions."""
+    experts' updates (a mapping), or a blend of several models' distributions.
+
+    A text is asked, and answered with what follows the separator. Where `ids` are given, these
+    tokens are continued, exactly as they stand, and no space is taken from what follows.
+    """
 
     text: str
     voice: "str | Mapping[str, float] | Blend | None"
+    ids: tuple[int, ...] | None = None
 
     @property
     def voices(self) -> list[Voice]:
@@ -61,20 +79,16 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How tokens are chosen: greedily at temperature 0, else by a seeded draw."""
-
-    max_new_tokens: int = 64
-    temperature: float = 0.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class Piece:
-    """A piece of an answer's text and each model's share in it (sums to 1)."""
+    """A piece of an answer's text and each model's share in it (sums to 1).
+
+    `tokens` are those that came with it, where they are asked for; at the end a piece without text
+    may bring the rest of them.
+    """
 
     text: str
     shares: Mapping[str, float]
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass
@@ -83,6 +97,8 @@ class Draft:
 
     `log_probability` is that of all tokens so far, the end token included, in nats, under the
     distribution that they were chosen from at temperature 1; `tokens` counts the same ones.
+    `prompt_tokens` counts those of the prompt, of which `prompt` tells where they are asked for.
+    `finish` is "stop" after the end token or a stop text, "length" where there was no more room.
     """
 
     text: str = ""
@@ -90,6 +106,9 @@ class Draft:
     log_probability: float = 0.0
     over: bool = False
     pieces: list[Piece] = field(default_factory=list)
+    prompt_tokens: int = 0
+    prompt: list[Token] = field(default_factory=list)
+    finish: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,16 +123,21 @@ class Likelihood:
 
 @dataclass
 class _Row:
-    """One answer in the making: `answer` has its tokens, `shares` a mapping for each of them."""
+    """One answer in the making: `answer` has its tokens, `shares` a mapping for each of them, and
+    `untold` what is to be told with its next piece. Unless it is `watched`, its text is made once
+    it is over."""
 
     index: int
     ids: list[int]
     prompt: Prompt
     voices: list[Voice]
     draws: torch.Generator
+    sampling: Sampling = field(default_factory=Sampling)
+    watched: bool = False
     draft: Draft = field(default_factory=Draft)
     answer: list[int] = field(default_factory=list)
     shares: list[dict[str, float]] = field(default_factory=list)
+    untold: list[Token] = field(default_factory=list)
 
 
 class ExpertPool:
@@ -133,6 +157,7 @@ class ExpertPool:
         """Greedy drafts that need not be made again, by text, model and most new tokens; None
         where nothing is remembered."""
         self._merges: dict[str, frozenset[str]] = {}
+        self._open: WeakSet[OpenBatch] = WeakSet()
 
     @property
     def names(self) -> frozenset[str]:
@@ -165,12 +190,15 @@ class ExpertPool:
     def merged(self, kind: str, members: Sequence[str], merge: Callable[[], Adapter]) -> str:
         """The voice of a merge of `members`, made now unless it is at hand.
 
-        A few are kept; one that contains an expert who leaves is dropped with it.
+        A few are kept, and those that are answering now; one that contains an expert who leaves
+        is dropped with it.
         """
         key = f"{kind} of {' '.join(sorted(members))}"
         if key not in self._merges:
-            while len(self._merges) >= MERGES_KEPT:
-                self._drop_merge(next(iter(self._merges)))
+            answering = {voice for batch in self._open for voice in batch.voices}
+            idle = [merge for merge in self._merges if merge not in answering]
+            for merge_ in idle[: max(0, len(self._merges) + 1 - MERGES_KEPT)]:
+                self._drop_merge(merge_)
             self._bank.add(key, merge())
             self._merges[key] = frozenset(members)
         return key
@@ -190,53 +218,22 @@ class ExpertPool:
 
     def drafts(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Draft]:
         """As `generate`, with how likely each answer was. Pieces are not kept apart."""
-        rows = self._rows(prompts, sampling)
-        for row in rows:
-            row.draft = self._known(row.prompt, sampling) or row.draft
-        for batch in _batches([row for row in rows if not row.draft.over]):
-            for _ in self._steps(batch, sampling):
-                pass
-            for row in batch:
-                row.draft.text = self._text(row).strip()
-                if sampling.temperature == 0:
-                    self.learn(row.prompt, sampling.max_new_tokens, row.draft)
-        return [row.draft for row in rows]
+        batch = OpenBatch(self)
+        drafts = batch.join(prompts, sampling, watched=False)
+        while batch:
+            batch.step()
+        return drafts
 
     def learn(self, prompt: Prompt, max_new_tokens: int, draft: Draft) -> None:
         """Keep one model's greedy draft, so that it is not made again while the model is here."""
-        if self.known is not None and isinstance(prompt.voice, str | None):
-            self.known[prompt.text, prompt.voice or BASE, max_new_tokens] = draft
+        if self.known is not None and _is_of_one_model(prompt):
+            self.known[prompt.text, str(prompt.voice or BASE), max_new_tokens] = draft
 
-    def _known(self, prompt: Prompt, sampling: Sampling) -> Draft | None:
-        if not self.known or sampling.temperature or not isinstance(prompt.voice, str | None):
+    def known_draft(self, prompt: Prompt, sampling: Sampling) -> Draft | None:
+        """What was learnt, if that is all that is asked for."""
+        if not self.known or not sampling.is_plain or not _is_of_one_model(prompt):
             return None
-        return self.known.get((prompt.text, prompt.voice or BASE, sampling.max_new_tokens))
-
-    def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[list[Draft]]:
-        """Answer `prompts` in one batch; yields their drafts after every step, as they grow.
-
-        At the end a draft's pieces join to its text, which is what `generate` returns.
-        """
-        rows = self._rows(prompts, sampling)
-        for row in rows:
-            if (known := self._known(row.prompt, sampling)) is not None:
-                pieces = [Piece(known.text, self.shares(row.voices[0]))] if known.text else []
-                row.draft = replace(known, pieces=pieces)
-        drafts = [row.draft for row in rows]
-        growing = [row for row in rows if not row.draft.over]
-        if not growing:
-            yield drafts
-        for _ in self._steps(list(growing), sampling):
-            for row in growing:
-                text = self._text(row).strip()
-                if not row.draft.over:
-                    # Bytes of an unfinished character show as U+FFFD until the rest has come.
-                    text = text.rstrip("\ufffd").rstrip()
-                if new := text[len(row.draft.text) :]:
-                    row.draft.pieces.append(Piece(new, row.shares[-1]))
-                row.draft.text = text
-            growing = [row for row in growing if not row.draft.over]
-            yield drafts
+        return self.known.get((prompt.text, str(prompt.voice or BASE), sampling.max_new_tokens))
 
     @torch.inference_mode()
     def likelihoods(
@@ -263,7 +260,7 @@ class ExpertPool:
             start = 0
             for row in batch:
                 own = slice(start, start := start + len(row.voices))
-                scores = self._blended(row, logits[own, -len(row.answer) :].log_softmax(dim=-1))
+                scores = _blended(row, logits[own, -len(row.answer) :].log_softmax(dim=-1))
                 chosen = torch.tensor(row.answer, device=scores.device)
                 each = scores.gather(-1, chosen[:, None])[:, 0]
                 found[row.index] = Likelihood(
@@ -300,18 +297,27 @@ class ExpertPool:
         return found
 
     def _rows(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[_Row]:
-        room = self.base.context_length - sampling.max_new_tokens
-        if sampling.max_new_tokens < 1 or room < 1:
+        room, least = self.base.context_length - sampling.max_new_tokens, int(not sampling.echo)
+        if sampling.max_new_tokens < least or room < 1:
             raise ValueError(
-                f"max_new_tokens must be between 1 and {self.base.context_length - 1}."
+                f"max_new_tokens must be between {least} and {self.base.context_length - 1}."
             )
         rows = []
         for index, prompt in enumerate(prompts):
-            ids = encode_prompt(self.base.tokenizer, prompt.text, room)
+            if prompt.ids is None:
+                ids = encode_prompt(self.base.tokenizer, prompt.text, room)
+            elif 0 < len(prompt.ids) <= room:
+                ids = list(prompt.ids)
+            else:
+                raise ValueError(
+                    f"The text has {len(prompt.ids)} tokens; between 1 and {room} would fit."
+                )
             voices = prompt.voices
             key = f"{sampling.seed} {voices} {prompt.text}".encode()
             seed = int.from_bytes(hashlib.sha256(key).digest()[:7])
-            row = _Row(index, ids, prompt, voices, torch.Generator().manual_seed(seed))
+            draws = torch.Generator().manual_seed(seed)
+            row = _Row(index, ids, prompt, voices, draws, sampling)
+            row.draft.prompt_tokens = len(ids)
             self._check(row)
             rows.append(row)
         return rows
@@ -322,75 +328,6 @@ class ExpertPool:
             for name in [voice] if isinstance(voice, str) else voice:
                 if name != BASE and name not in self.adapters and name not in self._merges:
                     raise KeyError(name)
-
-    def _steps(self, rows: list[_Row], sampling: Sampling) -> Iterator[None]:
-        """Extend every row's answer a token a step."""
-        if not rows:
-            return
-        ids, mask = self._padded(rows)
-        cache = DynamicCache()
-        for step in range(sampling.max_new_tokens):
-            logits = self._logits(rows, ids, mask, keep=1, cache=cache)[:, 0]
-            self._extend(rows, logits, sampling)
-            if step == sampling.max_new_tokens - 1:
-                for row in rows:
-                    row.draft.over = True
-            if any(row.draft.over for row in rows):
-                going = [not row.draft.over for row in rows for _ in row.voices]
-                rows = [row for row in rows if not row.draft.over]
-                if rows:
-                    kept = torch.tensor(going, device=mask.device).nonzero()[:, 0]
-                    cache.batch_select_indices(kept)
-                    mask = mask[kept]
-            yield
-            if not rows:
-                return
-            last = [[row.answer[-1]] for row in rows for _ in row.voices]
-            ids = torch.tensor(last, device=self.base.device)
-            mask = torch.cat([mask, mask.new_ones(len(last), 1)], dim=1)
-
-    def _extend(self, rows: list[_Row], logits: Tensor, sampling: Sampling) -> None:
-        """Choose each row's next token from `logits` (models of all rows, vocabulary)."""
-        log_probabilities = logits.log_softmax(dim=-1)
-        starts = [0]
-        for row in rows:
-            starts.append(starts[-1] + len(row.voices))
-        scores = log_probabilities
-        if any(row.prompt.blend is not None for row in rows):
-            scores = log_probabilities[starts[:-1]]
-        for number, row in enumerate(rows):
-            if row.prompt.blend is not None:
-                own = log_probabilities[starts[number] : starts[number + 1]]
-                scores[number] = self._blended(row, own)
-        if sampling.temperature == 0:
-            chosen = scores.argmax(dim=-1).tolist()
-        else:
-            chances = (scores / sampling.temperature).softmax(dim=-1).cpu()
-            chosen = [
-                int(torch.multinomial(chance, 1, generator=row.draws))
-                for chance, row in zip(chances, rows, strict=True)
-            ]
-        picked = scores.gather(-1, torch.tensor(chosen, device=scores.device)[:, None])
-        for number, (row, token, gain) in enumerate(
-            zip(rows, chosen, picked[:, 0].tolist(), strict=True)
-        ):
-            row.draft.log_probability += gain
-            row.draft.tokens += 1
-            if token == self.base.tokenizer.eos_token_id:
-                row.draft.over = True
-                continue
-            row.answer.append(token)
-            blend = row.prompt.blend
-            if blend is not None:
-                own = log_probabilities[starts[number] : starts[number + 1], token]
-                row.shares.append(blend.shares(own))
-            else:
-                row.shares.append(self.shares(row.voices[0]))
-
-    def _blended(self, row: _Row, log_probabilities: Tensor) -> Tensor:
-        """(models, ..., vocabulary) to (..., vocabulary)."""
-        blend = row.prompt.blend
-        return log_probabilities[0] if blend is None else blend.combine(log_probabilities)
 
     def _padded(self, rows: Sequence[_Row]) -> tuple[Tensor, Tensor]:
         """Token ids and their mask, padded on the left; one row for each model of each prompt."""
@@ -416,12 +353,12 @@ class ExpertPool:
         mask: Tensor,
         *,
         keep: int,
-        cache: DynamicCache | None = None,
+        cache: PaddedCache | None = None,
     ) -> Tensor:
         """Scores (models of all rows, keep, vocabulary) after the last `keep` of `ids`."""
         inputs = self._positions(ids, mask) | {"use_cache": cache is not None}
         if cache is not None:
-            inputs["past_key_values"] = cache
+            inputs["past_key_values"] = cache.tokens
         if self.base.accepts("logits_to_keep"):
             inputs["logits_to_keep"] = keep
         voices = [voice for row in rows for voice in row.voices]
@@ -440,11 +377,240 @@ class ExpertPool:
             return {BASE: 1.0}
         return {name: abs(weight) / total for name, weight in voice.items()}
 
-    def _text(self, row: _Row) -> str:
-        text: str = self.base.tokenizer.decode(
-            row.answer, skip_special_tokens=True, clean_up_tokenization_spaces=False
+
+class OpenBatch:
+    """Answers in the making, a token a step: prompts join between two steps and leave when they
+    are over (continuous batching, Orca: Yu et al. 2022).
+
+    A step either reads the prompts that have joined, which gives them their first token, or
+    extends all others by a token, in turns where both wait. At most ROWS_A_BATCH rows are in the
+    making at once; further ones wait.
+    """
+
+    def __init__(self, pool: ExpertPool) -> None:
+        self._pool = pool
+        self._waiting: list[_Row] = []
+        self._rows: list[_Row] = []
+        self._cache: PaddedCache | None = None
+        self._read_last = False
+        pool._open.add(self)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting or self._rows)
+
+    def __contains__(self, draft: Draft) -> bool:
+        return any(row.draft is draft for row in (*self._waiting, *self._rows))
+
+    @property
+    def voices(self) -> frozenset[str]:
+        """Everybody by name who answers in it."""
+        return frozenset(
+            voice
+            for row in (*self._waiting, *self._rows)
+            for voice in row.voices
+            if isinstance(voice, str)
         )
-        return text
+
+    def join(
+        self, prompts: Sequence[Prompt], sampling: Sampling, *, watched: bool = True
+    ) -> list[Draft]:
+        """Drafts of `prompts`, in their order, that grow from now on.
+
+        At the end a draft's pieces join to its text; unless they are `watched`, there are none,
+        and the text comes at the end. Raises KeyError for an unknown expert, and ValueError for a
+        number of new tokens, or of a prompt's own ones, that cannot be.
+        """
+        rows = self._pool._rows(prompts, sampling)
+        for row in rows:
+            row.watched = watched
+            if (known := self._pool.known_draft(row.prompt, sampling)) is not None:
+                pieces = [Piece(known.text, self._pool.shares(row.voices[0]))] if known.text else []
+                row.draft = replace(known, pieces=pieces) if watched else known
+        # Rows of like length are read together, with little padding.
+        self._waiting += sorted(
+            (row for row in rows if not row.draft.over), key=lambda row: len(row.ids)
+        )
+        return [row.draft for row in rows]
+
+    def leave(self, drafts: Sequence[Draft]) -> None:
+        """Give these up."""
+        gone = set(map(id, drafts))
+        self._waiting = [row for row in self._waiting if id(row.draft) not in gone]
+        self._keep([row for row in self._rows if id(row.draft) not in gone])
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Extend some of the answers by a token.
+
+        If a pass fails (of memory, say), whatever it was about has left the batch.
+        """
+        newcomers = [] if self._read_last and self._rows else self._admitted()
+        self._read_last = bool(newcomers)
+        if newcomers:
+            self._read(newcomers)
+        elif self._rows:
+            self._extend_all()
+
+    def _admitted(self) -> list[_Row]:
+        """Who is let in now, in the order of coming: all of them, or at least LEAST_ROOM rows."""
+        room = ROWS_A_BATCH - sum(len(row.voices) for row in self._rows)
+        count = 0
+        for row in self._waiting:
+            room -= len(row.voices)
+            if room < 0 and (count or self._rows):
+                break
+            count += 1
+        rows = self._waiting[:count]
+        full = bool(self._rows) and count < len(self._waiting)
+        if full and sum(len(row.voices) for row in rows) < LEAST_ROOM:
+            return []
+        # Who tells of its prompt needs scores at all of its tokens, the others only at the last.
+        rows = [row for row in rows if row.sampling.echo == rows[0].sampling.echo]
+        self._waiting = [row for row in self._waiting if not any(row is one for one in rows)]
+        return rows
+
+    def _read(self, rows: list[_Row]) -> None:
+        ids, mask = self._pool._padded(rows)
+        cache = PaddedCache(mask)
+        echo = rows[0].sampling.echo
+        keep = ids.size(1) if echo else 1
+        logits = self._pool._logits(rows, ids, mask, keep=keep, cache=cache)
+        if echo:
+            self._tell_prompts(rows, logits)
+        self._extend(rows, logits[:, -1])
+        growing = _places(rows)
+        rows = [row for row in rows if not row.draft.over]
+        if not rows:
+            return
+        if len(growing) < len(mask):
+            cache.keep(growing)
+        if self._cache is None:
+            self._rows, self._cache = rows, cache
+        else:
+            self._cache.join(cache)
+            self._rows = [*self._rows, *rows]
+
+    def _extend_all(self) -> None:
+        rows, cache = self._rows, self._cache
+        assert cache is not None
+        self._rows, self._cache = [], None
+        last = [[row.answer[-1]] for row in rows for _ in row.voices]
+        cache.widen()
+        ids = torch.tensor(last, device=cache.mask.device)
+        logits = self._pool._logits(rows, ids, cache.mask, keep=1, cache=cache)[:, 0]
+        self._extend(rows, logits)
+        self._rows, self._cache = rows, cache
+        self._keep([row for row in rows if not row.draft.over])
+
+    def _keep(self, rows: list[_Row]) -> None:
+        """Let all other rows go."""
+        if len(rows) == len(self._rows) or self._cache is None:
+            return
+        kept = set(map(id, rows))
+        places = [id(row) in kept for row in self._rows for _ in row.voices]
+        if rows:
+            self._cache.keep([at for at, stays in enumerate(places) if stays])
+        else:
+            self._cache = None
+        self._rows = rows
+
+    def _extend(self, rows: list[_Row], logits: Tensor) -> None:
+        """Choose each row's next token from `logits` (models of all rows, vocabulary)."""
+        pool = self._pool
+        log_probabilities = logits.log_softmax(dim=-1)
+        starts = [0]
+        for row in rows:
+            starts.append(starts[-1] + len(row.voices))
+        scores = log_probabilities
+        if any(row.prompt.blend is not None for row in rows):
+            scores = log_probabilities[starts[:-1]]
+        for number, row in enumerate(rows):
+            if row.prompt.blend is not None:
+                own = log_probabilities[starts[number] : starts[number + 1]]
+                scores[number] = _blended(row, own)
+        chosen = choose(scores, [row.sampling for row in rows], [row.draws for row in rows])
+        picked = scores.gather(-1, torch.tensor(chosen, device=scores.device)[:, None])
+        for number, (row, token, gain) in enumerate(
+            zip(rows, chosen, picked[:, 0].tolist(), strict=True)
+        ):
+            if row.sampling.max_new_tokens == 0:
+                row.draft.over, row.draft.finish = True, "length"
+                continue
+            if row.sampling.alternatives is not None:
+                before = (row.ids + row.answer)[-1]
+                row.untold += tell_tokens(
+                    pool.base.tokenizer,
+                    before,
+                    [token],
+                    scores[number : number + 1],
+                    row.sampling.alternatives,
+                )
+            row.draft.log_probability += gain
+            row.draft.tokens += 1
+            if token == pool.base.tokenizer.eos_token_id:
+                row.draft.over, row.draft.finish = True, "stop"
+            else:
+                row.answer.append(token)
+                if row.watched:
+                    own = log_probabilities[starts[number] : starts[number + 1], token]
+                    blend = row.prompt.blend
+                    row.shares.append(blend.shares(own) if blend else pool.shares(row.voices[0]))
+                if row.draft.tokens == row.sampling.max_new_tokens:
+                    row.draft.over, row.draft.finish = True, "length"
+            self._tell(row)
+
+    def _tell(self, row: _Row) -> None:
+        """Make the text of an answer, as far as it stands, and the piece that is new in it."""
+        draft, sampling, raw = row.draft, row.sampling, row.prompt.ids is not None
+        if not (draft.over or row.watched or sampling.stop):
+            return
+        text = decode(self._pool.base.tokenizer, row.answer)
+        text, stopped = shown(text if raw else text.lstrip(), sampling.stop, draft.over)
+        if stopped:
+            draft.over, draft.finish = True, "stop"
+        text = text if raw else text.rstrip()
+        new, draft.text = text[len(draft.text) :], text
+        if row.watched and (new or (draft.over and row.untold)):
+            shares = row.shares[-1] if row.shares else {}
+            draft.pieces.append(Piece(new, shares, tuple(row.untold)))
+            row.untold = []
+        if draft.over and sampling.is_plain:
+            self._pool.learn(row.prompt, sampling.max_new_tokens, draft)
+
+    def _tell_prompts(self, rows: Sequence[_Row], logits: Tensor) -> None:
+        """Tell the tokens of prompts, from `logits` (models of all rows, tokens, vocabulary)."""
+        start = 0
+        for row in rows:
+            own = logits[start : start + len(row.voices), -len(row.ids) : -1].log_softmax(dim=-1)
+            start += len(row.voices)
+            tokenizer, first = self._pool.base.tokenizer, row.ids[0]
+            text = token_text(tokenizer, None, first)
+            row.draft.prompt = [
+                Token(first, text, None, None),
+                *tell_tokens(
+                    tokenizer,
+                    first,
+                    row.ids[1:],
+                    _blended(row, own),
+                    row.sampling.alternatives or 0,
+                ),
+            ]
+
+
+def _places(rows: Sequence[_Row]) -> list[int]:
+    """Where the models of those rows stand that are not over."""
+    places = [not row.draft.over for row in rows for _ in row.voices]
+    return [at for at, stays in enumerate(places) if stays]
+
+
+def _blended(row: _Row, log_probabilities: Tensor) -> Tensor:
+    """(models, ..., vocabulary) to (..., vocabulary)."""
+    blend = row.prompt.blend
+    return log_probabilities[0] if blend is None else blend.combine(log_probabilities)
+
+
+def _is_of_one_model(prompt: Prompt) -> bool:
+    return prompt.ids is None and isinstance(prompt.voice, str | None)
 
 
 def _batches(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
@@ -459,3 +625,17 @@ def _batches(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
         size += len(row.voices)
     if batch:
         yield batch
+
+
+__all__ = [
+    "BASE",
+    "Blend",
+    "Draft",
+    "ExpertPool",
+    "Likelihood",
+    "OpenBatch",
+    "Piece",
+    "Prompt",
+    "Sampling",
+    "Token",
+]

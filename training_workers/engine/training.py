@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,9 +21,23 @@ from training_workers.engine.adapters import (
     write_adapter,
 )
 from training_workers.engine.bases import Base
-from training_workers.engine.batching import batch_loss, pace, planned_batches, planned_steps
+from training_workers.engine.batching import (
+    answer_loss,
+    micro_batches,
+    pace,
+    planned_batches,
+    planned_steps,
+)
 from training_workers.engine.checkpoints import Checkpoint
-from training_workers.engine.data import Example, encode_examples
+from training_workers.engine.data import Encoded, Example, encode_examples
+from training_workers.engine.memory import (
+    CHECKPOINTING_FROM,
+    checkpoint_activations,
+    device_words,
+    is_out_of_memory,
+    peak_mib,
+    release,
+)
 
 FRACTIONS = {"learning_rate", "prompt_dropout"}
 """The numbers of a recipe that need not be whole."""
@@ -101,7 +114,8 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands; `loss` in nats a token, `memory_mib` the peak so far."""
+    """Where training stands; `loss` in nats a token, `memory_mib` the peak so far; `micro_batch`
+    rows are read at a time, on `device`."""
 
     step: int
     steps: int
@@ -110,6 +124,8 @@ class Progress:
     tokens_per_second: float
     seconds_left: float
     memory_mib: float
+    micro_batch: int
+    device: str
 
 
 @dataclass(frozen=True)
@@ -134,16 +150,24 @@ def train_adapter(
     work: Path,
     on_progress: Callable[[Progress], None],
     should_stop: Callable[[], bool],
+    on_less_memory: Callable[[int], None] = lambda rows: None,
     start: Path | None = None,
     checkpoint_every_seconds: float = 5.0,
     threads: int = 1,
+    checkpointing: bool | None = None,
 ) -> Trained:
     """Train an adapter on `examples` and write it to `out`.
 
     It goes on from the adapter in `start`, of the same rank, or begins anew. Checkpoints go to
     `work`; a second call with the same base, examples and recipe goes on from the last one, with
     the losses that an unbroken run would have had. `should_stop` is asked before every step.
-    `base` stays as it was. Raises Cancelled, TrainingError, ValueError.
+    `base` stays as it was.
+
+    Where the memory does not hold a batch, half as many rows are read at a time and their gradients
+    added up, so that a step sees the same tokens; `on_less_memory` is told how many. Activations
+    are computed twice to save memory if `checkpointing`; None: for large bases.
+
+    Raises Cancelled, TrainingError, ValueError.
     """
     recipe.validate()
     if not examples:
@@ -159,6 +183,8 @@ def train_adapter(
                 target_modules="all-linear",
             ),
         )
+        if base.parameters >= CHECKPOINTING_FROM if checkpointing is None else checkpointing:
+            checkpoint_activations(model)
         trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
         optimizer = torch.optim.AdamW(
             trainable.values(), lr=recipe.learning_rate, weight_decay=0.0, fused=True
@@ -169,6 +195,8 @@ def train_adapter(
         steps = planned_steps(encoded, recipe.batch_size, recipe.passes, recipe.max_tokens)
         fingerprint = _fingerprint(base, examples, recipe, start)
         checkpoint = Checkpoint.resume(work, fingerprint, trainable, optimizer)
+        gradients = _Gradients(base, model, optimizer, on_less_memory, checkpoint)
+        device = device_words(base.device)
         began = saved = time.monotonic() - checkpoint.seconds
         for step, batch in enumerate(
             planned_batches(encoded, recipe.batch_size, steps, recipe.seed, recipe.prompt_dropout),
@@ -180,21 +208,20 @@ def train_adapter(
                 raise Cancelled
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * pace(step, steps)
-            loss = batch_loss(base, model, batch)
-            if not isfinite(loss_value := loss.item()):
+            loss = gradients.of(batch)
+            if not isfinite(loss):
                 raise TrainingError(
                     f"The loss is no longer a number at step {step}; try a lower learning rate."
                 )
-            loss.backward()
             torch.nn.utils.clip_grad_norm_(trainable.values(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
             now = time.monotonic()
-            checkpoint.record(step, loss_value, sum(len(one.ids) for one in batch), now - began)
+            checkpoint.record(step, loss, sum(len(one.ids) for one in batch), now - began)
             if now - saved >= checkpoint_every_seconds:
                 checkpoint.save(trainable, optimizer)
                 saved = now
-            on_progress(_progress(checkpoint, steps))
+            on_progress(_progress(checkpoint, steps, gradients.rows_of(batch), device))
         tensors = {name.replace(".default", ""): p.detach() for name, p in trainable.items()}
         write_adapter(out, tensors, recipe.alpha / recipe.rank, base)
     checkpoint.discard()
@@ -244,11 +271,54 @@ def _fingerprint(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _progress(checkpoint: Checkpoint, steps: int) -> Progress:
-    if torch.cuda.is_available():
-        memory = torch.cuda.max_memory_allocated() / 2**20
-    else:
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+@dataclass
+class _Gradients:
+    """Adds up a batch's gradients, from parts that the memory holds."""
+
+    base: Base
+    model: Any
+    optimizer: torch.optim.Optimizer
+    on_less: Callable[[int], None]
+    checkpoint: Checkpoint
+
+    def rows_of(self, batch: Sequence[Encoded]) -> int:
+        """How many rows are read at a time."""
+        half = -(-len(batch) // 2)
+        return min(half, self.checkpoint.micro_batch or half)
+
+    def of(self, batch: Sequence[Encoded]) -> float:
+        """Leave the gradients of the batch's loss at the parameters. Returns the loss.
+
+        Raises TrainingError where the memory does not hold a single row.
+        """
+        while True:
+            rows = self.rows_of(batch)
+            try:
+                return self._add_up(batch, rows)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if rows == 1:
+                    longest = max(len(one.ids) for one in batch)
+                    raise TrainingError(
+                        f"The memory does not hold a single row of {longest} tokens on this base."
+                    ) from error
+            # Here the failed attempt's tensors are held by nobody any more.
+            self.optimizer.zero_grad()
+            release()
+            self.checkpoint.micro_batch = rows // 2
+            self.on_less(rows // 2)
+
+    def _add_up(self, batch: Sequence[Encoded], rows: int) -> float:
+        total = torch.zeros((), device=self.base.device)
+        for part, share in micro_batches(batch, rows):
+            loss = share * answer_loss(self.base, self.model, part)
+            loss.backward()
+            total += loss.detach()
+        return float(total)
+
+
+def _progress(checkpoint: Checkpoint, steps: int, rows: int, device: str) -> Progress:
     return Progress(
         step=checkpoint.step,
         steps=steps,
@@ -256,5 +326,7 @@ def _progress(checkpoint: Checkpoint, steps: int) -> Progress:
         tokens=checkpoint.tokens,
         tokens_per_second=checkpoint.tokens / checkpoint.seconds,
         seconds_left=checkpoint.seconds / checkpoint.step * (steps - checkpoint.step),
-        memory_mib=memory,
+        memory_mib=peak_mib(),
+        micro_batch=rows,
+        device=device,
     )

@@ -7,6 +7,7 @@ from contributions.models import Base, Expert
 from governance.models import Decision
 from mosaic_site.files import folder_at_hand
 from mosaic_site.lifecycle import Lifecycle
+from training_workers.engine.release_manifest import MERGED
 
 FALLBACK = "fallback"
 RELEASE_LIFECYCLE = Lifecycle(
@@ -89,6 +90,11 @@ class Release(models.Model):
     def stored_below(self) -> str:
         """Where in the storage its strategy is kept."""
         return f"releases/{self.number}"
+
+    @property
+    def merged_path(self) -> Path:
+        """All experts as one adapter, beside a strategy that combines their weights."""
+        return self.strategy_path / MERGED
 
     @property
     def is_merge(self) -> bool:

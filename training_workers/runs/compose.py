@@ -1,8 +1,9 @@
 """Composing a release: choose a strategy, train the controls, report on sealed probes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from training_workers.engine.devtable import DevTable
 from training_workers.engine.measuring import Rivals, Subject, measure
 from training_workers.engine.pool import ExpertPool
 from training_workers.engine.profiles import Profile, profile_of
+from training_workers.engine.release_folder import write_merged
+from training_workers.engine.release_manifest import MERGED
 from training_workers.engine.scoring import Item
 from training_workers.engine.strategies.best_single import BestSingle
 from training_workers.engine.strategies.strategy import save_strategy
@@ -35,6 +38,7 @@ from training_workers.runs.train import keep_adapter, report
 from training_workers.work_folders import WorkFolder, work_folder
 
 NO_DATA = "All experts were trained elsewhere, and their data stayed there."
+NOT_WANTED = "This site does not train it (MOSAIC_CONTROLS)."
 CONTROLS = {
     "monolith": "training the monolith",
     "sequential": "training the sequential monolith",
@@ -115,7 +119,7 @@ def compose(job: Job, release: Release, heartbeat: Heartbeat) -> None:
         choice.strategy, pool, *sealed, choice.dev, _owners(composed), _contributors(members)
     )
     content = _report(composed, choice, subject, select, release.base, heartbeat)
-    folder = _keep_strategy(choice, work_folder(job) / "strategy", release)
+    folder = _keep_strategy(choice, pool, work_folder(job) / "strategy", release)
     with transaction.atomic():
         if not job_beat(job=job):
             raise Cancelled
@@ -177,7 +181,7 @@ def _contribution(expert: Expert) -> Contribution:
 def _train_controls(
     job: Job, base: bases.Base, contributions: Sequence[Contribution], heartbeat: Heartbeat
 ) -> dict[str, Trained]:
-    """The controls, kept among the adapters; an attempt that was broken off goes on."""
+    """The controls that this site wants, kept among the adapters; what was broken off goes on."""
     if not contributions:
         return {}
     work = WorkFolder(job)
@@ -187,20 +191,24 @@ def _train_controls(
         watch=lambda name, now: report(heartbeat, work, CONTROLS[name.split("-")[0]], now),
         should_stop=heartbeat.should_stop,
     )
-    trained = {
-        "monolith": trainer.pooled(contributions),
-        "sequential": trainer.sequential(contributions),
-        "monolith_wide": trainer.pooled(contributions, wide=True),
+    how: dict[str, Callable[[Sequence[Contribution]], Trained]] = {
+        "monolith": trainer.pooled,
+        "sequential": trainer.sequential,
+        "monolith_wide": partial(trainer.pooled, wide=True),
     }
+    wanted = [name for name in CONTROLS if name in settings.MOSAIC_CONTROLS]
+    trained = {name: how[name](contributions) for name in wanted}
     for name in trained:
         keep_adapter(trainer.folder(name))
     return trained
 
 
-def _keep_strategy(choice: Choice, folder: Path, release: Release) -> str:
-    """Store the strategy with its fallback. Returns the name of their folder in the storage."""
+def _keep_strategy(choice: Choice, pool: ExpertPool, folder: Path, release: Release) -> str:
+    """Store the strategy with its fallback, and the merge where it is one. Returns the name of
+    their folder in the storage."""
     save_strategy(choice.strategy, folder)
     save_strategy(BestSingle.fit(choice.dev), folder / FALLBACK)
+    write_merged(folder / MERGED, pool, choice.strategy)
     return folder_keep(folder, release.stored_below)
 
 
@@ -242,7 +250,9 @@ def _report(
         },
         base_in_memory(general) if general else None,
         ({} if general else {"general": why})
-        | ({} if parts.controls else dict.fromkeys(CONTROLS, NO_DATA)),
+        | dict.fromkeys(
+            CONTROLS.keys() - parts.controls.keys(), NOT_WANTED if parts.contributions else NO_DATA
+        ),
     )
     content = measure(subject, rivals, shown=select, on_phase=heartbeat.report)
     tokens = {name: trained.tokens for name, trained in parts.controls.items()}

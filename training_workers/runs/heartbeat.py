@@ -1,14 +1,16 @@
 """Staying in touch while a job runs: a sign of life, news for the page, and the question whether
 to go on."""
 
+import signal
 import time
 from collections.abc import Callable
-from threading import Event, Thread
-from types import TracebackType
+from threading import Event, current_thread, main_thread
+from types import FrameType, TracebackType
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 
+from mosaic_site.pulse import Pulse
 from training_workers.actions import job_beat, job_report
 from training_workers.models import Job
 
@@ -26,12 +28,17 @@ class Heartbeat:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._ended, self._stop = Event(), Event()
-        self._thread = Thread(target=self._beat, daemon=True)
+        self._stop = Event()
+        self._pulse = Pulse(self._beat, every=BEAT_EVERY_SECONDS)
         self._reported_at, self._phase = 0.0, ""
+        self._before: Any = None
+        # Whether this worker was told to end, as for an upgrade: its job is for another one.
+        self.leaving = False
 
     def __enter__(self) -> "Heartbeat":
-        self._thread.start()
+        if current_thread() is main_thread():  # the only one that may listen to signals
+            self._before = signal.signal(signal.SIGTERM, self._leave)
+        self._pulse.__enter__()
         return self
 
     def __exit__(
@@ -40,23 +47,20 @@ class Heartbeat:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._ended.set()
-        self._thread.join()
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+        self._pulse.__exit__(kind, error, traceback)
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        self.leaving = True
+        self._stop.set()
 
     def _beat(self) -> None:
-        try:
-            while not self._ended.wait(BEAT_EVERY_SECONDS):
-                try:
-                    if not job_beat(job=self.job):
-                        self._stop.set()
-                except (OperationalError, InterfaceError):
-                    # The database is busy or away: the next beat tries again.
-                    connection.close()
-        finally:
-            connection.close()
+        if not job_beat(job=self.job):
+            self._stop.set()
 
     def should_stop(self) -> bool:
-        """Whether the job was cancelled or given to another worker."""
+        """Whether the job was cancelled or given to another worker, or this one is to end."""
         return self._stop.is_set()
 
     def report(self, phase: str, **data: Any) -> None:
@@ -65,7 +69,19 @@ class Heartbeat:
         is_last = "step" in data and data["step"] == data.get("steps")
         if is_last or phase != self._phase or now - self._reported_at >= REPORT_EVERY_SECONDS:
             self._reported_at, self._phase = now, phase
-            job_report(job=self.job, kind="progress", data={"phase": phase, **data})
+            try:
+                job_report(job=self.job, kind="progress", data={"phase": phase, **data})
+            except (OperationalError, InterfaceError):
+                # The database is away, as while it restarts: the work goes on without the news.
+                connection.close()
+
+    def less_memory(self, rows: int) -> None:
+        """Tell the page that fewer rows are read at a time from here on."""
+        reason = (
+            f"From here on {rows} row{'s are' if rows > 1 else ' is'} read at a time, and their "
+            "gradients added up: a step sees the same tokens as before."
+        )
+        job_report(job=self.job, kind="out of memory", data={"reason": reason, "rows": rows})
 
     def counting(self, phase: str) -> Callable[[int, int], None]:
         """A callback (done, of) that reports under one phase."""

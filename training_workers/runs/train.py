@@ -49,6 +49,7 @@ def train(job: Job, expert: Expert, heartbeat: Heartbeat) -> None:
         work=work.path / "checkpoint",
         on_progress=lambda progress: report(heartbeat, work, "training", progress),
         should_stop=heartbeat.should_stop,
+        on_less_memory=heartbeat.less_memory,
     )
     how = {
         "seconds": trained.seconds,

@@ -2,13 +2,24 @@
 
 import logging
 import os
+import signal
 import socket
+from contextlib import suppress
+from typing import Any
 
+import billiard
+from celery.signals import worker_shutting_down
 from django.db import DatabaseError, InterfaceError, OperationalError
 from safetensors import SafetensorError
 
-from mosaic_site.errors import Refused
-from training_workers.actions import job_acknowledge_cancel, job_claim_next, job_fail
+from mosaic_site.errors import Refused, disk_is_full
+from training_workers.actions import (
+    job_acknowledge_cancel,
+    job_claim_next,
+    job_fail,
+    job_hand_back,
+    job_wait_for_room,
+)
 from training_workers.engine.adapters import AdapterError
 from training_workers.engine.base_facts import BaseError
 from training_workers.engine.training import Cancelled, TrainingError
@@ -46,13 +57,23 @@ MISTAKES = (
 )
 
 
+@worker_shutting_down.connect
+def tell_children(**_: Any) -> None:
+    """A worker that is told to end waits for its job; this has the job end at its next step."""
+    for child in billiard.active_children():
+        with suppress(ProcessLookupError):
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+
+
 def work() -> bool:
     """Take the next job, if one waits, and do it. Returns whether there was one."""
     job = job_claim_next(worker=f"{socket.gethostname()}:{os.getpid()}")
     if job is None:
         return False
+    heartbeat = Heartbeat(job)
     try:
-        with Heartbeat(job) as heartbeat:
+        with heartbeat:
             if job.kind == Job.Kind.TRAIN:
                 assert job.expert is not None
                 do = examine if job.expert.is_brought else train
@@ -61,14 +82,21 @@ def work() -> bool:
                 assert job.release is not None
                 compose(job, job.release, heartbeat)
     except Cancelled:
-        job_acknowledge_cancel(job=job)
+        if heartbeat.leaving:
+            job_hand_back(job=job)
+        else:
+            job_acknowledge_cancel(job=job)
     except (OperationalError, InterfaceError):
         # The database went away: whatever was not written is taken up again from the checkpoint.
         logger.exception("job %s lost its database", job.pk)
         raise
     except EXPECTED as error:
-        logger.exception("job %s failed", job.pk)
-        job_fail(job=job, reason=str(error) or type(error).__name__)
+        if disk_is_full(error):
+            logger.exception("job %s finds the disk full", job.pk)
+            job_wait_for_room(job=job)
+        else:
+            logger.exception("job %s failed", job.pk)
+            job_fail(job=job, reason=str(error) or type(error).__name__)
     except MISTAKES as error:
         job_fail(
             job=job,

@@ -1,9 +1,9 @@
 """Asking the serving process. For the web process: no torch."""
 
+import contextlib
 import json
 import time
-import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -11,14 +11,16 @@ from django.conf import settings
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
+from mosaic_site.monitoring.measures import ANSWERS, FIRST_WORD
+from training_workers.serving.line import Full, Place
 from training_workers.serving.wire import (
     ALIVE,
-    ANSWER_SECONDS,
-    LOST_SECONDS,
-    MOST_WAITING,
+    MOST_TRIES,
     PATIENCE_SECONDS,
-    QUESTIONS,
+    RETRY_SECONDS,
+    Asked,
     Event,
+    alive_key,
     answer_key,
 )
 
@@ -27,68 +29,127 @@ class NotServed(Exception):
     """Nobody answers now. The message says why, in words for the person who asked."""
 
 
+class Busy(NotServed):
+    """Too many questions wait. `retry_after`: seconds after which it is worth another try."""
+
+    def __init__(self, message: str, retry_after: int = RETRY_SECONDS) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 def _connect() -> "redis.Redis":
     client: redis.Redis = redis.Redis.from_url(settings.REDIS_URL, decode_responses=True)
     return client
 
 
-async def ask(
-    prompt: str, *, max_new_tokens: int = 64, only: Sequence[int] = ()
-) -> AsyncIterator[Event]:
-    """Yield the answer's events as they come (see `wire`). `only`: the experts to choose among.
+class _Lost(Exception):
+    """Whoever took the question is gone."""
 
-    Raises NotServed where no serving process is alive or too many questions wait.
+
+async def ask(asked: Asked) -> AsyncIterator[Event]:
+    """Yield the answer's events as they come (see `wire`).
+
+    If whoever answers dies, somebody else is asked, and what has been told is not told again.
+    Raises NotServed where no serving process is alive, and Busy where too many questions wait.
     """
-    question_id = uuid.uuid4().hex
-    question = {
-        "id": question_id,
-        "prompt": prompt,
-        "max_new_tokens": max_new_tokens,
-        "only": list(only),
-        "asked_at": time.time(),
-    }
+    told: list[Event] = []
+    began, answered = time.monotonic(), False
     try:
         async with _connect() as connection:
             if not await connection.exists(ALIVE):
                 raise NotServed("The model is not being served right now. Try again in a minute.")
-            if await connection.llen(QUESTIONS) >= MOST_WAITING:
-                raise NotServed("The model is busy with many questions. Try again in a minute.")
-            async for event in _read(connection, question_id, json.dumps(question)):
-                yield event
+            for turn in range(MOST_TRIES):
+                place = Place(asked)
+                try:
+                    await place.join(connection, again=turn > 0)
+                    async for event in _unheard(told, _read(connection, place.id)):
+                        if event["kind"] == "token" and not answered:
+                            answered = True
+                            FIRST_WORD.observe(time.monotonic() - began)
+                        if event["kind"] in {"done", "error"}:
+                            ANSWERS.observe(time.monotonic() - began, event["kind"])
+                        yield event
+                    return
+                except _Lost:
+                    yield {"kind": "again"}
+                finally:
+                    with contextlib.suppress(RedisError, OSError):
+                        await place.leave(connection)
+            ANSWERS.observe(time.monotonic() - began, "error")
+            yield _error("Whoever was asked this broke down. Ask otherwise.")
+    except Full as full:
+        ANSWERS.observe(time.monotonic() - began, "busy")
+        if full.own:
+            raise Busy("Many questions of yours wait already. Wait for their answers.") from None
+        raise Busy("The model is busy with many questions. Try again in a minute.") from None
     except (RedisError, OSError) as error:
         raise NotServed("The line to the model broke. Ask again in a minute.") from error
 
 
-async def _read(connection: "redis.Redis", question_id: str, question: str) -> AsyncIterator[Event]:
-    key, last, heard = answer_key(question_id), "0", time.monotonic()
-    handed_over = float("-inf")
-    while (now := time.monotonic()) - heard < PATIENCE_SECONDS:
-        if last == "0" and now - handed_over >= LOST_SECONDS:
-            # At first, and again where whoever took it died before the first word.
-            if await connection.lpos(QUESTIONS, question) is None:
-                await connection.rpush(QUESTIONS, question)
-            handed_over = now
-        # Shorter than the client's own socket timeout.
-        streams: Any = await connection.xread({key: last}, block=1000) or []
+async def _read(connection: "redis.Redis", question_id: str) -> AsyncIterator[Event]:
+    """The events of one try. Raises _Lost."""
+    key, last, taker, heard = answer_key(question_id), "0", "", time.monotonic()
+    lost = False
+    while time.monotonic() - heard < PATIENCE_SECONDS:
+        # Shorter than the client's own socket timeout. Who is gone may have said something before.
+        streams: Any = await connection.xread({key: last}, block=None if lost else 1000)
+        if not streams:
+            if lost:
+                raise _Lost
+            lost = await _is_lost(connection, key, taker)
         for _, entries in streams:
             for entry_id, fields in entries:
-                last = entry_id
-                heard = time.monotonic()
+                last, heard = entry_id, time.monotonic()
                 event: Event = json.loads(fields["event"])
-                yield event
+                if event["kind"] == "taken":
+                    taker = event["by"]
+                elif event["kind"] != "waiting":
+                    yield event
                 if event["kind"] in {"done", "error"}:
-                    await connection.expire(key, ANSWER_SECONDS)
                     return
-    yield {"kind": "error", "message": "No answer came in time. Ask again in a minute."}
+    yield _error("No answer came in time. Ask again in a minute.")
 
 
-async def _collect(prompt: str, max_new_tokens: int, only: Sequence[int]) -> list[Event]:
-    return [event async for event in ask(prompt, max_new_tokens=max_new_tokens, only=only)]
+async def _is_lost(connection: "redis.Redis", key: str, taker: str) -> bool:
+    """Whether the question is nowhere any more, or with somebody who says nothing any more."""
+    if taker and not await connection.exists(alive_key(taker)):
+        return True
+    return not await connection.exists(key)
 
 
-def ask_and_wait(prompt: str, *, max_new_tokens: int = 64, only: Sequence[int] = ()) -> list[Event]:
+async def _unheard(told: list[Event], events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    """Those events that were not told before; `told` grows. The same question is answered in the
+    same way by anybody, unless another release went live in between."""
+    at = 0
+    async for event in events:
+        if at < len(told):
+            if event["kind"] != "error" and not _is_same(event, told[at]):
+                event = _error("Whoever wrote this answer broke down. Ask again.")
+            if event["kind"] != "error":
+                at += 1
+                continue
+        told.append(event)
+        at = len(told)
+        yield event
+        if event["kind"] == "error":
+            return
+
+
+def _is_same(one: Event, other: Event) -> bool:
+    return one["kind"] == other["kind"] and one.get("text") == other.get("text")
+
+
+def _error(message: str) -> Event:
+    return {"kind": "error", "message": message, "fault": "server"}
+
+
+async def _collect(asked: Asked) -> list[Event]:
+    return [event async for event in ask(asked)]
+
+
+def ask_and_wait(asked: Asked) -> list[Event]:
     """The whole answer at once, for pages without JavaScript."""
-    return async_to_sync(_collect)(prompt, max_new_tokens, only)
+    return async_to_sync(_collect)(asked)
 
 
 async def _alive() -> bool:

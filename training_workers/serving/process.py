@@ -1,12 +1,13 @@
-"""The serving process: holds the live release hot, batches what waits, streams the answers."""
+"""The serving process: holds the live release hot, batches what is asked, streams the answers."""
 
+import contextlib
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import uuid
+from collections import Counter
+from dataclasses import replace
 
 import redis
 from django.conf import settings
@@ -15,75 +16,37 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from contributions.models import Base, Expert
 from training_workers.engine.adapters import AdapterError
 from training_workers.engine.base_facts import BaseError
-from training_workers.engine.pool import BASE, ExpertPool, Sampling
-from training_workers.engine.routing import Route
-from training_workers.engine.strategies import Answer, Strategy, load_strategy
-from training_workers.engine.strategies.best_single import BestSingle
+from training_workers.engine.pool import ExpertPool, OpenBatch
+from training_workers.engine.strategies import Strategy, load_strategy
 from training_workers.models import Release
 from training_workers.runs.preparing import base_in_memory
+from training_workers.serving.answering import BASE_ALONE, Answering, CannotBeAsked, Served
+from training_workers.serving.line import take, wait_for_one
 from training_workers.serving.wire import (
     ALIVE,
     ALIVE_SECONDS,
     ANSWER_SECONDS,
-    PATIENCE_SECONDS,
-    QUESTIONS,
+    Asked,
     Event,
+    alive_key,
     answer_key,
 )
 
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 16
-# A question's tokens are cut to this, whatever the asker wants.
-MOST_NEW_TOKENS = 256
+# Of one asker, so that somebody else's first token does not wait for the end of an answer.
+MOST_OF_ONE = MOST_AT_ONCE // 2
 # How often the rows are asked which release is live.
 LOOK_EVERY_SECONDS = 1.0
+# How long what is being answered may take after a stop; then somebody else is asked.
+GRACE_SECONDS = 5.0
 # Why what the rows say may not be held: the database is away, a file is missing or damaged.
 DAMAGED = (AdapterError, BaseError, OSError, ValueError, LookupError, TypeError)
 CANNOT_HOLD = (DatabaseError, InterfaceError, *DAMAGED)
-# Why a batch may fail: no memory, most likely, a prompt that a base cannot take, or a strategy
+# Why a question may fail: no memory, most likely, a prompt that a base cannot take, or a strategy
 # that needs somebody who left.
 CANNOT_ANSWER = (RuntimeError, ValueError, LookupError)
-BASE_ALONE = BestSingle({BASE: 1.0})
-
-
-@dataclass
-class Served:
-    """What is in memory now: a base, the release's experts on it, and the way they answer."""
-
-    base_sha256: str
-    pool: ExpertPool
-    release: int | None = None
-    # Whether somebody who was in the release has left it: then a merge is taken down.
-    reduced: bool = False
-    strategy: Strategy = BASE_ALONE
-    experts: dict[str, Expert] = field(default_factory=dict)
-
-    def allowed(self, only: Sequence[int]) -> frozenset[str]:
-        """Who may answer: all who are here, or those of them that were asked for."""
-        here = frozenset(self.experts)
-        return here & {str(expert_id) for expert_id in only} if only else here
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Questions that the same experts may answer."""
-
-    allowed: frozenset[str]
-    questions: list[dict[str, Any]]
-
-    @property
-    def ids(self) -> list[str]:
-        return [question["id"] for question in self.questions]
-
-    @property
-    def prompts(self) -> list[str]:
-        return [question["prompt"] for question in self.questions]
-
-    @property
-    def sampling(self) -> Sampling:
-        longest = max(question["max_new_tokens"] for question in self.questions)
-        return Sampling(max_new_tokens=min(MOST_NEW_TOKENS, longest))
 
 
 class ServingProcess:
@@ -91,41 +54,57 @@ class ServingProcess:
 
     def __init__(self, connection: "redis.Redis") -> None:
         self.redis = connection
+        self.id = uuid.uuid4().hex
         self.served: Served | None = None
         self.stopping = threading.Event()
+        self._gone = threading.Event()
         self._trouble = ""
+        self._in_hand: dict[str, Answering] = {}
+        self._unsent: list[tuple[str, Event]] = []
 
     def run(self) -> None:
         """Serve. A Redis or database that goes away is waited for."""
         threading.Thread(target=self._say_alive, daemon=True).start()
-        looked = float("-inf")
-        while not self.stopping.is_set():
-            if time.monotonic() - looked > LOOK_EVERY_SECONDS:
-                self._look()
-                looked = time.monotonic()
-            if self.served is None:
-                self.stopping.wait(LOOK_EVERY_SECONDS)
-                continue
-            try:
-                questions = self._take()
-                if questions:
-                    self._answer(self.served, questions)
-            except (redis.RedisError, OSError) as error:
-                logger.warning("waiting for Redis: %s", error)
-                self.stopping.wait(1.0)
+        looked = stopped = float("-inf")
+        try:
+            while not self._is_finished(stopped):
+                if self.stopping.is_set() and stopped < 0:
+                    stopped = time.monotonic()
+                if time.monotonic() - looked > LOOK_EVERY_SECONDS:
+                    self._look()
+                    looked = time.monotonic()
+                try:
+                    self._go_on()
+                except (redis.RedisError, OSError) as error:
+                    logger.warning("waiting for Redis: %s", error)
+                    self.stopping.wait(1.0)
+        finally:
+            self._gone.set()
+            # Who still waits for this process asks another one.
+            with contextlib.suppress(redis.RedisError, OSError):
+                self.redis.delete(alive_key(self.id))
 
     def stop(self) -> None:
+        """Take no more questions, and end soon."""
         self.stopping.set()
 
+    def _is_finished(self, stopped: float) -> bool:
+        if not self.stopping.is_set():
+            return False
+        if not self._in_hand and not self._unsent:
+            return True
+        return stopped > 0 and time.monotonic() - stopped > GRACE_SECONDS
+
     def _say_alive(self) -> None:
-        """From a thread of its own, so that a long answer does not look like a death."""
-        while not self.stopping.is_set():
+        """From a thread of its own, so that a long pass does not look like a death."""
+        while not self._gone.is_set():
             try:
-                if self.served is not None:
+                self.redis.set(alive_key(self.id), "1", ex=ALIVE_SECONDS)
+                if self.served is not None and not self.stopping.is_set():
                     self.redis.set(ALIVE, "1", ex=ALIVE_SECONDS)
             except (redis.RedisError, OSError) as error:
                 logger.warning("waiting for Redis: %s", error)
-            self.stopping.wait(ALIVE_SECONDS / 4)
+            self._gone.wait(ALIVE_SECONDS / 4)
 
     def _look(self) -> None:
         """Hold what the rows say; where that cannot be, go on with what is held."""
@@ -142,22 +121,15 @@ class ServingProcess:
     def look_at_rows(self) -> None:
         """Hold what the rows say: the live release without withdrawn experts, or the base alone.
 
-        Raises one of CANNOT_HOLD; what was held before then goes on to be held.
+        Questions in hand are answered by what was held when they were taken; who was withdrawn
+        goes with the last of them. Raises one of CANNOT_HOLD; what was held before then goes on
+        to be held.
         """
         release = Release.objects.live().select_related("base").first()
         base = release.base if release else Base.objects.filter(active=True).first()
         if base is None:
             return
-        served = self.served
-        if served is not None:
-            # Whoever left is out at once, even where the rest cannot be held.
-            left = Expert.objects.filter(pk__in=served.experts).exclude(
-                status=Expert.Status.ELIGIBLE
-            )
-            for expert_id in left.values_list("pk", flat=True):
-                del served.experts[str(expert_id)]
-        if served is None or base.sha256 != served.base_sha256:
-            served = Served(base.sha256, ExpertPool(base_in_memory(base)))
+        self._let_leavers_go()
         members = list(release.members.select_related("expert__owner")) if release else []
         experts = {
             str(member.expert_id): member.expert
@@ -165,88 +137,134 @@ class ServingProcess:
             if member.expert.status == Expert.Status.ELIGIBLE
         }
         reduced = len(experts) < len(members)
+        number = release.number if release else None
+        served = self.served
+        if served is None or base.sha256 != served.base_sha256:
+            pool = ExpertPool(base_in_memory(base))
+            served = Served(base.sha256, pool, OpenBatch(pool))
         for name in experts.keys() - served.pool.names:
             served.pool.add(name, experts[name].adapter_path)
-        number = release.number if release else None
         if served is not self.served or (number, reduced) != (served.release, served.reduced):
             strategy = _strategy_of(release, reduced) if release else BASE_ALONE
             # What a router makes of its examples is made now, not while somebody waits.
             strategy.routes(["hello"], frozenset(experts), served.pool)
-            served.strategy, served.release, served.reduced = strategy, number, reduced
+            served = replace(served, strategy=strategy, release=number, reduced=reduced)
             logger.info("serving %s", release or base)
-        served.experts = experts
-        for name in served.pool.names - experts.keys():
-            served.pool.remove(name)
-        self.served = served
+        self.served = replace(served, experts=experts)
+        self._forget_leavers()
 
-    def _take(self) -> list[dict[str, Any]]:
-        """What waits, at most MOST_AT_ONCE; waits a little for the first."""
-        first = self.redis.blpop([QUESTIONS], timeout=1)
-        if not first:
-            return []
-        rest = self.redis.lpop(QUESTIONS, MOST_AT_ONCE - 1) or []
-        questions = [json.loads(text) for text in (first[1], *rest)]
-        # Whoever asked that long ago has given up.
-        oldest = time.time() - PATIENCE_SECONDS
-        return [question for question in questions if question["asked_at"] > oldest]
+    def _let_leavers_go(self) -> None:
+        """Whoever left is asked no more, even where the rest of what is live cannot be held."""
+        if self.served is None:
+            return
+        here = Expert.objects.filter(pk__in=self.served.experts, status=Expert.Status.ELIGIBLE)
+        names = set(map(str, here.values_list("pk", flat=True)))
+        if names < self.served.experts.keys():
+            experts = {name: one for name, one in self.served.experts.items() if name in names}
+            self.served = replace(self.served, experts=experts)
 
-    def _send(self, events: Sequence[tuple[str, Event]]) -> None:
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for question_id, event in events:
-                pipeline.xadd(answer_key(question_id), {"event": json.dumps(event)})
-                pipeline.expire(answer_key(question_id), ANSWER_SECONDS)
-            pipeline.execute()
+    def _forget_leavers(self) -> None:
+        """Take the weights of those out of memory whom no answer needs any more."""
+        if self.served is None:
+            return
+        pool = self.served.pool
+        needed = set(self.served.experts)
+        for one in self._in_hand.values():
+            if one.served.pool is pool:
+                needed |= one.allowed
+        for name in pool.names - needed:
+            pool.remove(name)
 
-    def _answer(self, served: Served, questions: Sequence[dict[str, Any]]) -> None:
-        """Answer what waited. Everybody hears first whom the question goes to, so that nobody
-        takes it for lost."""
-        groups: dict[frozenset[str], list[dict[str, Any]]] = {}
-        for question in questions:
-            groups.setdefault(served.allowed(question["only"]), []).append(question)
-        batches = [Batch(*group) for group in groups.items()]
-        routed = [batch for batch in batches if self._tried(self._route, served, batch)]
-        for batch in routed:
-            self._tried(self._stream, served, batch)
+    def _go_on(self) -> None:
+        """Take what may be taken, and extend all answers by a token."""
+        self._send()
+        if self.served is None:
+            self.stopping.wait(LOOK_EVERY_SECONDS)
+            return
+        if not self.stopping.is_set():
+            self._take(self.served)
+        if self._in_hand:
+            self._send()
+            self._step()
+        elif not self.stopping.is_set():
+            wait_for_one(self.redis, LOOK_EVERY_SECONDS)
 
-    def _tried(self, step: Callable[[Served, Batch], None], served: Served, batch: Batch) -> bool:
-        """Whether it could be done; if not, it is said: whoever asked does not wait in vain."""
+    def _take(self, served: Served) -> None:
+        room = MOST_AT_ONCE - len(self._in_hand)
+        if room <= 0:
+            return
+        counts = Counter(one.asked.asker for one in self._in_hand.values() if one.asked.asker)
+        taken = take(self.redis, self.id, most=room, most_of_one=MOST_OF_ONE, in_hand=counts)
+        for question_id, asked in taken:
+            self._begin(served, question_id, asked)
+
+    def _begin(self, served: Served, question_id: str, asked: Asked) -> None:
         try:
-            step(served, batch)
+            one = Answering(question_id, asked, served)
+        except CannotBeAsked as reason:
+            self._fail(question_id, str(reason), "asker")
         except CANNOT_ANSWER:
-            logger.exception("%d questions could not be answered", len(batch.questions))
-            event = {"kind": "error", "message": "The model could not answer this. Ask otherwise."}
-            self._send([(id_, event) for id_ in batch.ids])
-            return False
-        return True
+            logger.exception("a question could not be answered")
+            self._fail(question_id)
+        else:
+            self._in_hand[question_id] = one
+            self._unsent.append((question_id, one.route_event()))
 
-    def _route(self, served: Served, batch: Batch) -> None:
-        routes = served.strategy.routes(batch.prompts, batch.allowed, served.pool)
-        events = [_route_event(served, batch, route) for route in routes]
-        self._send(list(zip(batch.ids, events, strict=True)))
+    def _fail(
+        self,
+        question_id: str,
+        message: str = "The model could not answer this. Ask otherwise.",
+        fault: str = "server",
+    ) -> None:
+        """Say so: whoever asked does not wait in vain."""
+        self._unsent.append((question_id, {"kind": "error", "message": message, "fault": fault}))
+        self._drop(question_id)
 
-    def _stream(self, served: Served, batch: Batch) -> None:
-        """Answer a batch, and send what is new after every step."""
-        began = time.monotonic()
-        strategy = served.strategy
-        told = [0] * len(batch.ids)
-        open_ = set(range(len(batch.ids)))
-        for answers in strategy.stream(served.pool, batch.prompts, batch.sampling, batch.allowed):
-            events: list[tuple[str, Event]] = []
-            all_over = all(answer.over for answer in answers)
-            for row, (id_, answer) in enumerate(zip(batch.ids, answers, strict=True)):
-                for piece in answer.pieces[told[row] :]:
-                    token: Event = {"kind": "token", "text": piece.text}
-                    if strategy.level == "logit" and len(piece.shares) > 1:
-                        token["shares"] = dict(piece.shares)
-                    events.append((id_, token))
-                told[row] = len(answer.pieces)
-                # Whom a merge owes an answer to is worked out when its whole batch is over.
-                if row in open_ and answer.over and (all_over or strategy.level != "weight"):
-                    open_.remove(row)
-                    if answer.settle is not None:
-                        answer.settle()
-                    events.append((id_, _done_event(served, answer, time.monotonic() - began)))
-            self._send(events)
+    def _drop(self, question_id: str) -> None:
+        one = self._in_hand.pop(question_id, None)
+        if one is not None:
+            one.stop()
+            self._forget_leavers()
+
+    def _step(self) -> None:
+        failed = False
+        for batch in {
+            id(one.served.batch): one.served.batch for one in self._in_hand.values()
+        }.values():
+            try:
+                batch.step()
+            except CANNOT_ANSWER:
+                logger.exception("a batch could not be gone on with")
+                failed = True
+        for question_id, one in list(self._in_hand.items()):
+            if failed and one.is_lost:
+                self._fail(question_id)
+                continue
+            try:
+                events = one.go_on()
+            except CANNOT_ANSWER:
+                logger.exception("a question could not be answered")
+                self._fail(question_id)
+                continue
+            self._unsent += [(question_id, event) for event in events]
+            if one.over:
+                self._drop(question_id)
+
+    def _send(self) -> None:
+        """Tell what is new. An asker who has left has deleted the answer: then it ends here."""
+        if not self._unsent:
+            return
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for question_id, event in self._unsent:
+                key = answer_key(question_id)
+                pipeline.xadd(key, {"event": json.dumps(event)}, nomkstream=True)
+            for question_id in {question_id for question_id, _ in self._unsent}:
+                pipeline.expire(answer_key(question_id), ANSWER_SECONDS)
+            written = pipeline.execute()
+        unsent, self._unsent = self._unsent, []
+        for (question_id, _), entry in zip(unsent, written[: len(unsent)], strict=True):
+            if entry is None:
+                self._drop(question_id)
 
 
 def _strategy_of(release: Release, reduced: bool) -> Strategy:
@@ -259,72 +277,8 @@ def _strategy_of(release: Release, reduced: bool) -> Strategy:
     return load_strategy(release.fallback_path) if release.fallback_path.exists() else BASE_ALONE
 
 
-def _card(served: Served, model: str | None) -> dict[str, Any] | None:
-    """What a page says of a model; None for the base."""
-    if not model:
-        return None
-    expert = served.experts[model]
-    return {
-        "id": expert.pk,
-        "name": expert.name,
-        "owner": expert.owner.display_name,
-        "owner_id": expert.owner_id,
-    }
-
-
-def _route_event(served: Served, batch: Batch, route: Route) -> Event:
-    strategy = served.strategy if served.release is not None else None
-    together = strategy is not None and strategy.level == "logit"
-    return {
-        "kind": "route",
-        "release": served.release,
-        "strategy": strategy.name if strategy else None,
-        "level": strategy.level if strategy else None,
-        "expert": _card(served, route.expert),
-        "experts": [_card(served, name) for name in sorted(batch.allowed)] if together else [],
-        "confidence": route.confidence,
-        "reason": route.reason
-        if strategy
-        else "No release is live yet, so the base answers alone.",
-        "neighbours": [
-            {
-                "prompt": neighbour.prompt,
-                "similarity": neighbour.similarity,
-                "right": [
-                    served.experts[name].name
-                    for name in neighbour.solved_by
-                    if name in served.experts
-                ],
-            }
-            for neighbour in route.neighbours
-        ],
-    }
-
-
-def _done_event(served: Served, answer: Answer, seconds: float) -> Event:
-    tokenizer = served.pool.base.tokenizer
-    owed = sorted(answer.credit.items(), key=lambda item: -item[1])
-    return {
-        "kind": "done",
-        "tokens": len(tokenizer(answer.text, add_special_tokens=False)["input_ids"]),
-        "seconds": seconds,
-        "credit": [
-            {"expert": _card(served, model), "share": share} for model, share in owed if share > 0
-        ],
-        "steps": [
-            {
-                "expert": _card(served, step.model),
-                "asked": step.asked,
-                "answered": step.answered,
-            }
-            for step in answer.steps
-        ],
-        "generations": answer.generations,
-    }
-
-
 def connect() -> "redis.Redis":
-    """A client that answers in text. Its socket timeout is above what `_take` lets Redis block."""
+    """A client that answers in text. Its socket timeout is above what it lets Redis block."""
     client: redis.Redis = redis.Redis.from_url(
         settings.REDIS_URL, decode_responses=True, socket_timeout=5
     )

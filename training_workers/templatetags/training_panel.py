@@ -8,7 +8,7 @@ from django.template.context import Context
 
 from contributions.models import Expert
 from governance.models import Candidate, Round
-from training_workers.access import may_cancel
+from training_workers.access import may_cancel, may_prioritise
 from training_workers.models import Job, Release, ReleaseExpert
 from training_workers.panel import panel_of
 
@@ -22,6 +22,7 @@ def _live(context: Context, job: Job | None) -> dict[str, Any]:
     return {
         "panel": panel_of(job) if job else None,
         "may_cancel": job is not None and may_cancel(request.user, job),
+        "may_prioritise": job is not None and may_prioritise(request.user, job),
         "csrf_token": context["csrf_token"],
         "update": False,
     }

@@ -1,4 +1,4 @@
-"""A job: its page, its live panel, and stopping it."""
+"""A job: its page, its live panel, its place in the queue, and stopping it."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -8,8 +8,9 @@ from django.views.decorators.http import require_POST
 
 from contributions.access import expert_for_anyone
 from contributions.forms import ReasonForm
-from mosaic_site.members.access import member
+from mosaic_site.members.access import member, steward_required
 from training_workers import access, actions
+from training_workers.forms import PrioritiseForm
 from training_workers.panel import panel_of
 
 
@@ -40,4 +41,18 @@ def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, "Asked to stop. The worker does so at its next step.")
     else:
         messages.success(request, "The job is cancelled.")
+    return redirect(job.expert or job)
+
+
+@require_POST
+@steward_required
+def job_prioritise(request: HttpRequest, pk: int) -> HttpResponse:
+    form = PrioritiseForm(request.POST)
+    job = actions.job_prioritise(
+        steward=member(request),
+        job=access.job_for_anyone(pk),
+        reason=form.typed(),
+        priority=form.cleaned_data["priority"],
+    )
+    messages.success(request, f"It stands {job.get_priority_display()} now.")
     return redirect(job.expert or job)

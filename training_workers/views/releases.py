@@ -2,16 +2,18 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from contributions.forms import ReasonForm
 from contributions.models import Expert
 from mosaic_site.members.access import member, steward_required
+from mosaic_site.zipping import ZipResponse
 from training_workers import access
 from training_workers.actions.releases import release_retry as retry
 from training_workers.actions.releases import release_roll_back as roll_back
+from training_workers.exporting import EXPORTED, release_export
 from training_workers.models import Job
 from training_workers.report import read_report
 from training_workers.tiles import strip_of, tiles_of
@@ -31,6 +33,7 @@ def release_list(request: HttpRequest) -> HttpResponse:
 def release_detail(request: HttpRequest, number: int) -> HttpResponse:
     release = access.release_for_anyone(number)
     members = list(release.members.all())
+    left = [one for one in members if one.expert.status != Expert.Status.ELIGIBLE]
     job = Job.objects.filter(release=release).select_related("release").first()
     context = {
         "release": release,
@@ -39,10 +42,21 @@ def release_detail(request: HttpRequest, number: int) -> HttpResponse:
         "tiles": tiles_of(members),
         "report": read_report(release.report, members=members),
         "job": job,
-        "left": [one for one in members if one.expert.status != Expert.Status.ELIGIBLE],
+        "left": left,
+        "is_exported": release.status in EXPORTED and len(left) < len(members),
         "rebuilt": release.rebuilds_of_it.order_by("-number").first(),
     }
     return render(request, "training_workers/release_detail.html", context)
+
+
+@require_safe
+def release_download(request: HttpRequest, number: int) -> ZipResponse:
+    """All of it as a zip, for whoever wants to run it elsewhere."""
+    release = access.release_for_anyone(number)
+    if release.status not in EXPORTED:
+        raise Http404("It never went live.")
+    export = release_export(release)
+    return ZipResponse(export.files(), f"{export.name}.zip")
 
 
 @require_POST

@@ -10,6 +10,7 @@ from mosaic_site.errors import Refused
 from training_workers import access, talking
 from training_workers.models import Release
 from training_workers.serving.client import NotServed, ask_and_wait
+from training_workers.serving.wire import Asked
 
 MOST_EXAMPLES = 4
 
@@ -28,10 +29,10 @@ def _asker(request: HttpRequest) -> str:
     return talking.asker_by_address(request.META.get("REMOTE_ADDR", ""))
 
 
-def _answer(question: str) -> talking.Answer:
+def _answer(question: str, asker: str) -> talking.Answer:
     answer = talking.Answer(question=question)
     try:
-        for event in ask_and_wait(question):
+        for event in ask_and_wait(Asked(question, asker=asker)):
             answer.take(event)
     except NotServed as reason:
         answer.fail(str(reason))
@@ -47,11 +48,12 @@ def talk(request: HttpRequest) -> HttpResponse:
         typed = request.POST.get("prompt", "")
         try:
             question = talking.read_question(typed)
-            async_to_sync(talking.count_question)(_asker(request))
+            asker = _asker(request)
+            async_to_sync(talking.count_question)(asker)
         except Refused as reason:
             refusal = str(reason)
         else:
-            answer, typed = _answer(question), ""
+            answer, typed = _answer(question, asker), ""
     release: Release | None = access.releases_for_anyone().live().first()
     context = {
         "release": release,

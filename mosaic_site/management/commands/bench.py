@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from mosaic_site.rehearsal.folder import BadFolder
 from mosaic_site.supervisor import StackError
 from mosaic_site.supervisor.scratch import is_scratch, scratch_environment
 
+MINUTES = "MOSAIC_BENCH_MINUTES"
+
 # In the order in which they run, and how long each may take at most.
 SECONDS = {
     "tally": 60,
@@ -33,9 +36,11 @@ SECONDS = {
     "pages": 300,
     "upload": 300,
     "start": 600,
+    "readers": 600,
+    "watchers": 600,
 }
 # Only where they are named.
-LONG = {"mosaic15": 4 * 3600}
+LONG = {"mosaic15": 4 * 3600, "soak": 2 * 3600}
 
 
 class Command(BaseCommand):
@@ -62,7 +67,15 @@ class Command(BaseCommand):
             "is measured, and where it is found again",
         )
 
+        parser.add_argument(
+            "--minutes",
+            type=float,
+            default=float(os.environ.get(MINUTES, "15")),
+            help="For `soak`: how long the load lasts (default: 15)",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        os.environ[MINUTES] = str(options["minutes"])  # the measurement's own process reads it
         names: list[str] = options["names"] or list(SECONDS)
         known = SECONDS | LONG
         if unknown := set(names) - known.keys():

@@ -23,7 +23,7 @@ from mosaic_site.supervisor import Stack, StackError
 from mosaic_site.supervisor.scratch import is_scratch, scratch_environment
 from training_workers.engine.base_facts import BaseError
 
-SERVICES = ("redis", "worker-default", "worker-gpu", "beat", "serving")
+SERVICES = ("redis", "worker-default", "worker-checks", "worker-gpu", "beat", "serving")
 # Share of --minutes that training gets; the rest is for evaluating and waiting.
 TRAINING_SHARE = 0.6
 

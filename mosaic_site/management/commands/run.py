@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from mosaic_site.supervisor import Stack, StackError
+from mosaic_site.supervisor.machine import gpu_workers
 
 SIGNALS_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -30,17 +31,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--gpu-workers",
             type=int,
-            default=os.environ.get("MOSAIC_GPU_WORKERS", "1"),
-            help="how many workers train and compose (default: MOSAIC_GPU_WORKERS, else 1)",
+            default=os.environ.get("MOSAIC_GPU_WORKERS") or gpu_workers(),
+            help="how many workers train and compose (default: MOSAIC_GPU_WORKERS, else one a "
+            "GPU, or a group of MOSAIC_GPUS_A_WORKER, else 1)",
         )
 
-    def handle(self, *args: Any, port: int, gpu_workers: int, **options: Any) -> None:
+    def handle(self, *args: Any, port: int, **options: Any) -> None:
         for number in SIGNALS_TO_STOP:
             signal.signal(number, _interrupt)
         stack = Stack(
             Path(settings.MOSAIC_HOME),
             port=port,
-            gpu_workers=gpu_workers,
+            gpu_workers=options["gpu_workers"],
             env={"DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"]},
             say=self._say,
         )

@@ -21,13 +21,19 @@ STRATEGIES: tuple[type[Strategy], ...] = (
 
 
 def load_strategy(folder: Path) -> Strategy:
-    """The strategy that was saved in `folder`. Raises ValueError if it is of no known kind."""
-    state = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    name = state.pop("name", None)
-    for kind in STRATEGIES:
-        if kind.name == name:
-            return kind.of_state(state)
-    raise ValueError(f"There is no strategy called {name!r}.")
+    """The strategy that was saved in `folder`. Raises OSError, and ValueError where it is damaged
+    or of no known kind."""
+    text = (folder / FILE).read_text(encoding="utf-8")
+    try:
+        state = json.loads(text)
+        name = state.pop("name", None)
+        kind = next((kind for kind in STRATEGIES if kind.name == name), None)
+        strategy = None if kind is None else kind.of_state(state)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"The strategy in {folder} is damaged: {error!r}") from error
+    if strategy is None:
+        raise ValueError(f"There is no strategy called {name!r}.")
+    return strategy
 
 
 __all__ = ["STRATEGIES", "Answer", "Dev", "Step", "Strategy", "load_strategy"]

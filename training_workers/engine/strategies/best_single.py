@@ -7,14 +7,14 @@ built: the fallback that is shipped when nothing beats it. Needs the dev results
 costs one row a question. An expert that leaves gives way to the next best.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from training_workers.engine.devtable import DevTable, priority_means
-from training_workers.engine.pool import BASE, ExpertPool, Prompt, Sampling
+from training_workers.engine.pool import BASE, ExpertPool, Prompt
 from training_workers.engine.routing import Route
-from training_workers.engine.strategies.strategy import Answer, Dev, Level, stream_prompts
+from training_workers.engine.strategies.strategy import Answer, Dev, Level, Steps, asked_once
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,15 @@ class BestSingle:
         scores = self._of(allowed)
         return [Route(best or None, scores[best], scores, [], reason)] * len(prompts)
 
-    def stream(
+    def steps(
         self,
         pool: ExpertPool,
         prompts: Sequence[str],
-        sampling: Sampling,
-        allowed: frozenset[str] | None = None,
-    ) -> Iterator[list[Answer]]:
-        routes = self.routes(prompts, allowed, pool)
-        asked = [Prompt(text, route.expert) for text, route in zip(prompts, routes, strict=True)]
-        yield from stream_prompts(pool, asked, [Answer(route) for route in routes], sampling)
+        answers: Sequence[Answer],
+        allowed: frozenset[str] | None,
+    ) -> Steps:
+        asked = [Prompt(text, one.route.expert) for text, one in zip(prompts, answers, strict=True)]
+        yield from asked_once(pool, asked, answers)
 
     def likelihood_prompt(
         self, pool: ExpertPool, prompt: str, allowed: frozenset[str] | None = None

@@ -26,7 +26,7 @@ the readings with it that needed it.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from math import log, log1p
 from typing import Any, ClassVar, Self
@@ -40,7 +40,15 @@ from training_workers.engine.devtable import wording_folds
 from training_workers.engine.pool import BASE, Draft, ExpertPool, Prompt, Sampling
 from training_workers.engine.routing import Route
 from training_workers.engine.strategies.nearest import Routed
-from training_workers.engine.strategies.strategy import Answer, Dev, Level, Step
+from training_workers.engine.strategies.strategy import (
+    Answer,
+    Dev,
+    Level,
+    Step,
+    Steps,
+    run_alone,
+    whole,
+)
 
 PARTS = 4
 """Parts of a question that are tried: those that the router trusts most."""
@@ -59,10 +67,11 @@ DIRECT, CHAINED = 3, 7
 
 @dataclass(frozen=True)
 class Reading:
-    """A way to read a question: its steps, what they were worth, the final answer."""
+    """A way to read a question: its steps, what they were worth, the final answer and its end."""
 
     steps: tuple[Step, ...]
     features: tuple[float, ...]
+    finish: str = ""
 
     @property
     def answer(self) -> str:
@@ -166,19 +175,20 @@ class Chain(Routed):
     ) -> list[list[Reading]]:
         """All readings of each prompt, the direct one first; chained ones only where the direct
         one is in doubt and no expert knows all the words, or `everything` is to be tried."""
-        return self._read(pool, prompts, sampling, allowed, everything)[0]
+        routes = self.routes(prompts, allowed, pool)
+        steps = self._read(pool, prompts, routes, allowed, everything)
+        return run_alone(steps, pool, sampling)[0]
 
     def _read(
         self,
         pool: ExpertPool,
         prompts: Sequence[str],
-        sampling: Sampling,
+        routes: Sequence[Route],
         allowed: frozenset[str] | None,
         everything: bool = False,
-    ) -> tuple[list[list[Reading]], list[int]]:
+    ) -> Generator[Sequence[Prompt], list[Draft], tuple[list[list[Reading]], list[int]]]:
         """The readings, and how many rows each prompt took."""
-        routes = self.routes(prompts, allowed, pool)
-        direct = _drafts(pool, prompts, routes, sampling)
+        direct = yield from _drafts(prompts, routes)
         places = [self._parts(prompt, allowed, pool) for prompt in prompts]
         found = [
             [
@@ -188,6 +198,7 @@ class Chain(Routed):
                         *_worth(route, draft),
                         log1p(max((part.gain for part in places_), default=0.0)),
                     ),
+                    draft.finish,
                 )
             ]
             for text, route, draft, places_ in zip(prompts, routes, direct, places, strict=True)
@@ -201,7 +212,7 @@ class Chain(Routed):
         rows = [1] * len(prompts)
         first = [prompts[row][part.start : part.end] for row, part in asked]
         first_routes = self.routes(first, allowed, pool)
-        first_drafts = _drafts(pool, first, first_routes, sampling)
+        first_drafts = yield from _drafts(first, first_routes)
         rest = [
             f"{prompts[row][: part.start]}{draft.text}{prompts[row][part.end :]}"
             for (row, part), draft in zip(asked, first_drafts, strict=True)
@@ -214,8 +225,8 @@ class Chain(Routed):
             and rest[at] != prompts[row]
             and self._taught(rest_routes[at].expert, first_drafts[at].text)
         ]
-        rest_drafts = _drafts(
-            pool, [rest[at] for at in likely], [rest_routes[at] for at in likely], sampling
+        rest_drafts = yield from _drafts(
+            [rest[at] for at in likely], [rest_routes[at] for at in likely]
         )
         for row, _ in asked:
             rows[row] += 1
@@ -232,7 +243,7 @@ class Chain(Routed):
                 log1p(part.gain),
                 *found[row][0].features[:2],
             )
-            found[row].append(Reading(steps, features))
+            found[row].append(Reading(steps, features, draft.finish))
         return found, rows
 
     def _open(self, question: str, direct: Reading, allowed: frozenset[str] | None) -> bool:
@@ -293,7 +304,7 @@ class Chain(Routed):
                 replace(route, expert=name or None, confidence=route.scores[name])
                 for route in routes
             ]
-            drafts = _drafts(pool, prompts, own, sampling)
+            drafts = run_alone(_drafts(prompts, own), pool, sampling)
             for row, (route, draft) in enumerate(zip(own, drafts, strict=True)):
                 found[row][name] = self.direct.of((*_worth(route, draft), log1p(gains[row])))
         return found
@@ -311,24 +322,23 @@ class Chain(Routed):
         chances = self.chances(readings)
         return 0 if chances[0] >= self.bar else int(np.argmax(chances))
 
-    def stream(
+    def steps(
         self,
         pool: ExpertPool,
         prompts: Sequence[str],
-        sampling: Sampling,
-        allowed: frozenset[str] | None = None,
-    ) -> Iterator[list[Answer]]:
-        answers = [Answer(route) for route in self.routes(prompts, allowed, pool)]
-        read, rows = self._read(pool, prompts, sampling, allowed)
+        answers: Sequence[Answer],
+        allowed: frozenset[str] | None,
+    ) -> Steps:
+        routes = [one.route for one in answers]
+        read, rows = yield from self._read(pool, prompts, routes, allowed)
         for one, readings, count in zip(answers, read, rows, strict=True):
             reading = readings[self.best(readings)]
             models = [step.model for step in reading.steps]
             credit = {name: models.count(name) / len(models) for name in dict.fromkeys(models)}
-            one.tell(reading.answer, credit)
+            one.tell(reading.answer, credit, reading.finish)
             one.generations = count
             if len(reading.steps) > 1:
                 one.steps = list(reading.steps)
-        yield answers
 
     def state(self) -> dict[str, Any]:
         scales = {
@@ -346,12 +356,12 @@ class Chain(Routed):
 
 
 def _drafts(
-    pool: ExpertPool, texts: Sequence[str], routes: Sequence[Route], sampling: Sampling
-) -> list[Draft]:
+    texts: Sequence[str], routes: Sequence[Route]
+) -> Generator[Sequence[Prompt], list[Draft], list[Draft]]:
     """What the routed experts answer; what is asked twice is answered once."""
     prompts = [Prompt(text, route.expert) for text, route in zip(texts, routes, strict=True)]
     distinct = list(dict.fromkeys(prompts))
-    drafts = dict(zip(distinct, pool.drafts(distinct, sampling), strict=True))
+    drafts = dict(zip(distinct, (yield from whole(distinct)), strict=True))
     return [drafts[prompt] for prompt in prompts]
 
 

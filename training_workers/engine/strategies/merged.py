@@ -9,15 +9,14 @@ which costs a forward pass over the finished answer for each expert.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from training_workers.engine.pool import BASE, ExpertPool, Prompt, Sampling
 from training_workers.engine.routing import Route
 from training_workers.engine.scoring import marked
-from training_workers.engine.strategies.strategy import Answer, Dev, Level, stream_prompts
+from training_workers.engine.strategies.strategy import Answer, Dev, Level, Steps, asked_once
 
 LOSS_ITEMS = 32
 """Dev items that a loss is taken over: it is asked for dozens of times."""
@@ -61,18 +60,18 @@ class Merged(ABC):
         experts = self._experts(allowed)
         return Prompt(prompt, self.voice(pool, experts) if experts else None)
 
-    def stream(
+    def steps(
         self,
         pool: ExpertPool,
         prompts: Sequence[str],
-        sampling: Sampling,
-        allowed: frozenset[str] | None = None,
-    ) -> Iterator[list[Answer]]:
-        answers = [Answer(route) for route in self.routes(prompts, allowed, pool)]
+        answers: Sequence[Answer],
+        allowed: frozenset[str] | None,
+    ) -> Steps:
         asked = [self.likelihood_prompt(pool, text, allowed) for text in prompts]
+        settling = self._settle(pool, asked, answers, allowed)
         for one in answers:
-            one.settle = partial(self._settle, pool, asked, answers, allowed)
-        yield from stream_prompts(pool, asked, answers, sampling)
+            one.settle = settling
+        yield from asked_once(pool, asked, answers)
 
     def _settle(
         self,
@@ -80,7 +79,7 @@ class Merged(ABC):
         asked: Sequence[Prompt],
         answers: Sequence[Answer],
         allowed: frozenset[str] | None,
-    ) -> None:
+    ) -> Generator[None, None, None]:
         experts = self._experts(allowed)
         for one in answers:
             one.settle = None
@@ -93,6 +92,7 @@ class Merged(ABC):
         for name in experts:
             rest = self.voice(pool, [one for one in experts if one != name])
             pairs = [(Prompt(p.text, rest), a.text) for p, a in zip(asked, answers, strict=True)]
+            yield
             for row, likelihood in enumerate(pool.likelihoods(pairs)):
                 losses[row][name] = full[row].log_probability - likelihood.log_probability
         for one, lost in zip(answers, losses, strict=True):

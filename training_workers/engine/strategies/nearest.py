@@ -7,13 +7,13 @@ the dev items. Needs the dev results of each expert; costs one row a question. A
 leaves takes its own scores with it and changes nobody else's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from training_workers.engine.pool import ExpertPool, Prompt, Sampling
+from training_workers.engine.pool import ExpertPool, Prompt
 from training_workers.engine.routing import Route, Router, load_router
-from training_workers.engine.strategies.strategy import Answer, Dev, Level, stream_prompts
+from training_workers.engine.strategies.strategy import Answer, Dev, Level, Steps, asked_once
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,15 @@ class Routed:
         """Who answers a text that is routed so: one expert, unless a strategy says otherwise."""
         return Prompt(text, route.expert)
 
-    def stream(
+    def steps(
         self,
         pool: ExpertPool,
         prompts: Sequence[str],
-        sampling: Sampling,
-        allowed: frozenset[str] | None = None,
-    ) -> Iterator[list[Answer]]:
-        routes = self.routes(prompts, allowed, pool)
-        asked = [self.prompt(text, route) for text, route in zip(prompts, routes, strict=True)]
-        yield from stream_prompts(pool, asked, [Answer(route) for route in routes], sampling)
+        answers: Sequence[Answer],
+        allowed: frozenset[str] | None,
+    ) -> Steps:
+        asked = [self.prompt(text, one.route) for text, one in zip(prompts, answers, strict=True)]
+        yield from asked_once(pool, asked, answers)
 
     def likelihood_prompt(
         self, pool: ExpertPool, prompt: str, allowed: frozenset[str] | None = None

@@ -8,13 +8,13 @@ cannot. Costs a row for each draft and one for the fusion. Credit: the fuser's, 
 drafted the very text that it settled on. An expert that leaves drafts no more.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
-from training_workers.engine.pool import ExpertPool, Prompt, Sampling
+from training_workers.engine.pool import ExpertPool, Prompt
 from training_workers.engine.scoring import normalised
 from training_workers.engine.strategies.nearest import Routed
-from training_workers.engine.strategies.strategy import Answer, Level, Step
+from training_workers.engine.strategies.strategy import Answer, Level, Step, Steps, whole
 
 TEAM = 4
 
@@ -30,21 +30,21 @@ class Refine(Routed):
     level: ClassVar[Level] = "text"
     cost: ClassVar[int] = 6
 
-    def stream(
+    def steps(
         self,
         pool: ExpertPool,
         prompts: Sequence[str],
-        sampling: Sampling,
-        allowed: frozenset[str] | None = None,
-    ) -> Iterator[list[Answer]]:
-        answers = [Answer(route) for route in self.routes(prompts, allowed, pool)]
+        answers: Sequence[Answer],
+        allowed: frozenset[str] | None,
+    ) -> Steps:
         teams = [list(self.router.posterior(one.route, TEAM)) for one in answers]
         asked = [
             Prompt(text, name or None)
             for text, team in zip(prompts, teams, strict=True)
             for name in team
         ]
-        texts = iter(pool.generate(asked, sampling))
+        drafted = yield from whole(asked)
+        texts = iter([draft.text for draft in drafted])
         drafts = [{name: next(texts) for name in team} for team in teams]
         fusing = [
             Prompt(
@@ -52,16 +52,14 @@ class Refine(Routed):
             )
             for text, said, team in zip(prompts, drafts, teams, strict=True)
         ]
-        fused = pool.generate(fusing, sampling)
+        fused = yield from whole(fusing)
         for text, one, said, team, final in zip(
             prompts, answers, drafts, teams, fused, strict=True
         ):
-            owed = {
-                team[0],
-                *(n for n, draft in said.items() if normalised(draft) == normalised(final)),
-            }
-            one.tell(final, {name: 1 / len(owed) for name in sorted(owed)})
+            settled_on = normalised(final.text)
+            owed = {team[0], *(n for n, draft in said.items() if normalised(draft) == settled_on)}
+            credit = {name: 1 / len(owed) for name in sorted(owed)}
+            one.tell(final.text, credit, final.finish)
             if len(team) > 1:
                 one.generations = len(team) + 1
                 one.steps = [Step(name, text, draft) for name, draft in said.items()]
-        yield answers

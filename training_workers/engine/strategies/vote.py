@@ -8,18 +8,18 @@ say, `team` at most, which is chosen on the dev items. Credit is the share of th
 An expert that leaves takes its vote along.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from training_workers.engine.devtable import priority_means
-from training_workers.engine.pool import ExpertPool, Prompt, Sampling
+from training_workers.engine.pool import ExpertPool, Prompt
 from training_workers.engine.routing import Route
 from training_workers.engine.scoring import normalised
 from training_workers.engine.strategies.nearest import Routed
-from training_workers.engine.strategies.strategy import Answer, Dev, Level, Step
+from training_workers.engine.strategies.strategy import Answer, Dev, Level, Step, Steps, whole
 
 TEAMS = (3, 5, 9)
 
@@ -66,28 +66,29 @@ class Vote(Routed):
 
         return replace(one, team=max(TEAMS, key=score))
 
-    def stream(
+    def steps(
         self,
         pool: ExpertPool,
         prompts: Sequence[str],
-        sampling: Sampling,
-        allowed: frozenset[str] | None = None,
-    ) -> Iterator[list[Answer]]:
-        answers = [Answer(route) for route in self.routes(prompts, allowed, pool)]
+        answers: Sequence[Answer],
+        allowed: frozenset[str] | None,
+    ) -> Steps:
         weights = [self.router.posterior(one.route, self.team) for one in answers]
         asked = [
             Prompt(text, name or None)
             for text, voters in zip(prompts, weights, strict=True)
             for name in voters
         ]
-        texts = iter(pool.generate(asked, sampling))
+        drafts = iter((yield from whole(asked)))
         for text, one, voters in zip(prompts, answers, weights, strict=True):
-            votes = {name: (next(texts), weight) for name, weight in voters.items()}
-            one.tell(*winner(votes))
+            said = {name: next(drafts) for name in voters}
+            votes = {name: (draft.text, voters[name]) for name, draft in said.items()}
+            text_told, credit = winner(votes)
+            finish = next(draft.finish for draft in said.values() if draft.text == text_told)
+            one.tell(text_told, credit, finish)
             one.generations = len(votes)
             if len(votes) > 1:
-                one.steps = [Step(name, text, said) for name, (said, _) in votes.items()]
-        yield answers
+                one.steps = [Step(name, text, draft.text) for name, draft in said.items()]
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "team": self.team}

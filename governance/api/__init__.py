@@ -1,0 +1,1 @@
+"""How people decide, for programs: the addresses of `/api/v1/` that belong to this floor."""

@@ -1,0 +1,1 @@
+"""The documentation as pages of the site: the same files that lie in `docs/`."""
