@@ -96,11 +96,12 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         stacks[0].manage("collectstatic", "--no-input", "--verbosity", "0")
         stacks[0].manage("migrate", "--no-input", "--verbosity", "0")
         stacks[0].manage("register_base")
+        ada, ben = stacks
         for stack in stacks:
             cleanup.callback(stack.stop)
             stack.start_pages()
         address = f"host={socket} user=postgres dbname=postgres"
-        yield Machines(*stacks, address, Bucket(env["MOSAIC_STORAGE"]))
+        yield Machines(ada, ben, address, Bucket(env["MOSAIC_STORAGE"]))
 
 
 def begin() -> str:
@@ -162,8 +163,8 @@ def test_two_machines_are_one_site(machines: Machines, tmp_path: Path) -> None:
     ada, ben = machines.ada, machines.ben
 
     # Uploaded on one machine, checked on the other: only there are workers.
-    upload(ada, act(ada, begin), tmp_path)
     ben.start_workers()
+    upload(ada, act(ada, begin), tmp_path)
     checked = "SELECT file FROM contributions_datasetversion WHERE status = 'valid'"
     [version] = eventually("it is checked", lambda: machines.rows(checked), seconds=300)
     assert version["file"] in machines.bucket.names("datasets/")
