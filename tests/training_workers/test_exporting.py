@@ -22,7 +22,8 @@ from contributions.intake import ROLES, conversation
 from contributions.models import Dataset, Expert
 from mosaic_site.members.models import User
 from tests.engine.plain import ask
-from tests.training_workers.conftest import QUESTIONS, Compose
+from tests.training_workers.composed import QUESTIONS
+from tests.training_workers.conftest import Compose
 from tests.training_workers.makers import composing_release, make_live_release
 from training_workers.engine.base_facts import POCKET
 from training_workers.engine.bases import load_base

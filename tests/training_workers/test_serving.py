@@ -11,7 +11,8 @@ import redis
 
 from contributions.actions import expert_withdraw
 from mosaic_site.members.models import User
-from tests.training_workers.conftest import QUESTIONS, Begin, Compose
+from tests.training_workers.composed import QUESTIONS
+from tests.training_workers.conftest import Begin, Compose
 from tests.training_workers.makers import make_live_release
 from training_workers.engine.adapters import AdapterError
 from training_workers.engine.devtable import DevTable
