@@ -1,14 +1,17 @@
 import copy
 import json
+import random
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from tests.engine.conftest import AdapterMaker
-from tests.engine.plain import ask, next_token, peft_models, question
+from tests.engine.plain import Models, ask, next_token, peft_models, question
 from training_workers.engine.adapters import (
     CONFIG,
     PREFIX,
@@ -18,6 +21,7 @@ from training_workers.engine.adapters import (
     read_adapter,
 )
 from training_workers.engine.bases import Base
+from training_workers.engine.decoding import choose, decode, shown
 from training_workers.engine.pool import Draft, ExpertPool, OpenBatch, Prompt, Sampling
 from training_workers.engine.strategies.mixture import MixtureBlend
 
@@ -170,6 +174,188 @@ def test_streamed_pieces_join_to_the_answer(pool: ExpertPool, temperature: float
     assert told == pool.generate(mixed(), sampling)
     for prompt, draft in zip(mixed(), drafts, strict=True):
         assert all(piece.shares == {prompt.voice or "": 1.0} for piece in draft.pieces)
+
+
+def plain_answer(
+    base: Base, models: Models, prompt: Prompt, sampling: Sampling
+) -> tuple[str, list[int], list[float]]:
+    """Greedily, all of the text read again for every token; the text, tokens, and gains."""
+    blend = prompt.blend
+    ids = list(prompt.ids or question(base, prompt.text, sampling.max_new_tokens))
+    made: list[int] = []
+    gains = []
+    while len(made) < sampling.max_new_tokens:
+        each = [next_token(base, models[str(voice)], ids + made) for voice in prompt.voices]
+        scores = each[0] if blend is None else blend.combine(torch.stack(each))
+        made.append(int(scores.argmax()))
+        gains.append(float(scores.max()))
+        text = decode(base.tokenizer, made)
+        text = text if prompt.ids else text.strip()
+        if (ends := [text.find(end) for end in sampling.stop if end in text]) or made[-1] == (
+            base.tokenizer.eos_token_id
+        ):
+            text = text[: min(ends)] if ends else text
+            return (text if prompt.ids else text.strip()), made, gains
+    return text, made, gains
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whoever_joins_whenever_is_answered_as_alone(
+    base: Base, random_adapter: AdapterMaker, pool: ExpertPool, seed: int
+) -> None:
+    """Rows of any voice, length, stop text and number of tokens join between any two tokens and
+    leave when they are over, or are made to; each is told what the plain way tells, token by
+    token."""
+    draws = random.Random(seed)
+    models = peft_models(base, {name: random_adapter(base, name) for name in ("red", "blue")})
+    blend = MixtureBlend(("", "blue"), (0.3, 0.7))
+    batch = OpenBatch(pool)
+    asked: list[tuple[Prompt, Sampling, Draft]] = []
+    given_up: list[Draft] = []
+    while len(asked) < 14 or batch:
+        if len(asked) < 14 and draws.random() < 0.5:
+            for _ in range(draws.randint(1, 3)):
+                text = draws.choice(TEXTS)
+                ids = tuple(base.tokenizer(text)["input_ids"]) if draws.random() < 0.3 else None
+                prompt = Prompt(text, draws.choice(["red", "blue", None, blend]), ids)
+                stop = tuple(draws.sample(["a", "e", "zz"], draws.randint(0, 2)))
+                sampling = Sampling(draws.randint(1, 12), stop=stop, alternatives=2)
+                (draft,) = batch.join([prompt], sampling)
+                asked.append((prompt, sampling, draft))
+        if draws.random() < 0.05 and (open_ := [draft for *_, draft in asked if draft in batch]):
+            given_up.append(draws.choice(open_))
+            batch.leave(given_up[-1:])
+        batch.step()
+    for prompt, sampling, draft in asked:
+        if any(draft is one for one in given_up):
+            assert not draft.over
+            continue
+        text, made, gains = plain_answer(base, models, prompt, sampling)
+        told = [token for piece in draft.pieces for token in piece.tokens]
+        assert draft.text == text == "".join(piece.text for piece in draft.pieces)
+        assert [token.id for token in told] == made
+        assert [token.log_probability for token in told] == pytest.approx(gains, abs=1e-3)
+        assert draft.log_probability == pytest.approx(sum(gains), abs=1e-2)
+        for token in told:
+            assert token.alternatives is not None
+            assert token.log_probability == max(token.alternatives.values())
+
+
+def test_a_batch_holds_no_more_than_its_longest_row_needs(pool: ExpertPool) -> None:
+    batch = OpenBatch(pool)
+    (long,) = batch.join([Prompt("word " * 30, "red")], Sampling(1, stop=()))
+    (short,) = batch.join([Prompt("hi", "blue")], Sampling(30))
+    batch.step()
+    assert long.over and not short.over
+    assert batch._cache is not None
+    assert batch._cache.mask.shape == (1, short.prompt_tokens)
+    assert all(
+        layer.keys.shape[0] == 1 and layer.keys.shape[2] == short.prompt_tokens
+        for layer in batch._cache.tokens.layers
+    )
+
+
+def test_each_row_is_drawn_by_its_own_sampling(pool: ExpertPool) -> None:
+    prompts = [Prompt(text, "red") for text in TEXTS]
+    samplings = [
+        Sampling(8, temperature=heat, seed=seed, top_p=top_p)
+        for heat, seed, top_p in [(0, 0, 1), (0.9, 1, 1), (0.9, 2, 0.5), (2, 3, 0.9), (0.5, 1, 0.2)]
+    ]
+    batch = OpenBatch(pool)
+    drafts = []
+    for prompt, sampling in zip(prompts, samplings, strict=True):
+        drafts += batch.join([prompt], sampling)
+        batch.step()
+    while batch:
+        batch.step()
+    alone = [pool.generate([p], s)[0] for p, s in zip(prompts, samplings, strict=True)]
+    assert [draft.text for draft in drafts] == alone
+    # So little of the distribution is that of the likeliest token alone.
+    least = Sampling(8, temperature=1.5, top_p=1e-6)
+    assert pool.generate(prompts, least) == pool.generate(prompts, Sampling(8))
+
+
+def test_a_draw_keeps_to_the_nucleus() -> None:
+    chances = torch.tensor([[0.1, 0.5, 0.15, 0.25]]).log()
+    draws = torch.Generator().manual_seed(0)
+    for top_p, kept in [
+        (0.5, {1}),
+        (0.51, {1, 3}),
+        (0.75, {1, 3}),
+        (0.76, {1, 2, 3}),
+        (1, {0, 1, 2, 3}),
+    ]:
+        sampling = Sampling(temperature=1.0, top_p=top_p)
+        found = {choose(chances, [sampling], [draws])[0] for _ in range(200)}
+        assert found == kept
+
+
+def test_the_tokens_of_a_prompt_are_told_with_what_stood_in_their_place(
+    base: Base, random_adapter: AdapterMaker, pool: ExpertPool
+) -> None:
+    models = peft_models(base, {"red": random_adapter(base, "red")})
+    batch = OpenBatch(pool)
+    told = Sampling(0, echo=True, alternatives=3)
+    prompts = [
+        Prompt(text, voice, tuple(base.tokenizer(text)["input_ids"]))
+        for text in TEXTS
+        for voice in ("red", None)
+    ]
+    grows = batch.join([Prompt("hi", "blue")], Sampling(9))
+    drafts = batch.join(prompts, told)
+    while batch:
+        batch.step()
+    assert grows[0].text == pool.generate([Prompt("hi", "blue")], Sampling(9))[0]
+    for prompt, draft in zip(prompts, drafts, strict=True):
+        assert prompt.ids is not None
+        assert (draft.text, draft.tokens, draft.finish) == ("", 0, "length")
+        assert [token.id for token in draft.prompt] == list(prompt.ids)
+        first, *rest = draft.prompt
+        assert (first.log_probability, first.alternatives) == (None, None)
+        for at, token in enumerate(rest, start=1):
+            scores = next_token(base, models[str(prompt.voice or "")], list(prompt.ids[:at]))
+            assert token.log_probability == pytest.approx(float(scores[token.id]), abs=1e-3)
+            top = scores.topk(3).values.tolist()
+            assert token.alternatives is not None
+            assert list(token.alternatives.values()) == pytest.approx(top, abs=1e-3) or (
+                len(token.alternatives) < 3
+            )
+    with pytest.raises(ValueError, match="max_new_tokens"):
+        batch.join(prompts, Sampling(0))
+    with pytest.raises(ValueError, match="tokens"):
+        batch.join([Prompt("", None, ())], told)
+    with pytest.raises(ValueError, match="tokens"):
+        batch.join([Prompt("", None, (5,) * (base.context_length + 1))], told)
+
+
+@given(st.text("ab ", max_size=12), st.lists(st.text("ab ", min_size=1, max_size=3), max_size=3))
+def test_what_is_told_of_a_growing_text_stands(text: str, stop: list[str]) -> None:
+    told = ""
+    for end in range(len(text) + 1):
+        now, stopped = shown(text[:end], stop, over=False)
+        assert now.startswith(told)
+        told = now
+        if stopped:
+            break
+    whole, stopped = shown(text[:end], stop, over=True)
+    assert whole.startswith(told) and not any(one in whole for one in stop)
+    assert whole == text[:end] or (stopped and any(text.startswith(whole + one) for one in stop))
+
+
+def test_a_merge_that_answers_now_is_not_dropped_for_another(
+    base: Base, random_adapter: AdapterMaker, pool: ExpertPool
+) -> None:
+    adapter = read_adapter(random_adapter(base, "one"), base)
+    voice = pool.merged("kind 0", ["red", "blue"], lambda: adapter)
+    expected = pool.generate([Prompt(TEXTS[0], voice)], SAMPLING)
+    batch = OpenBatch(pool)
+    (draft,) = batch.join([Prompt(TEXTS[0], voice)], SAMPLING)
+    for number in range(1, 9):
+        batch.step()
+        pool.merged(f"kind {number}", ["red", "blue"], lambda: adapter)
+    while batch:
+        batch.step()
+    assert [draft.text] == expected
 
 
 def test_removing_an_expert_leaves_the_others_as_they_were(pool: ExpertPool) -> None:
