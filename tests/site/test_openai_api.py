@@ -24,6 +24,7 @@ from mosaic_site.members.models import Scope
 from mosaic_site.members.tokens import token_make
 from mosaic_site.settings.paths import redis_socket
 from mosaic_site.supervisor import Stack
+from mosaic_site.supervisor.stack import REPOSITORY
 from tests.factories import make_user
 from tests.site.stack import act, eventually, hang
 from tests.training_workers.composed import QUESTIONS, compose_at_random
@@ -503,6 +504,27 @@ def test_lm_evaluation_harness_measures_a_model_over_the_api(
             client, f"{row['question']}\nAnswer:", model=expert, max_tokens=12, stop=["\n", "?"]
         )
         assert sample["resps"] == [[said.choices[0].text]]
+
+
+@pytest.mark.parametrize("language", ["sh", "python"])
+def test_the_examples_of_the_documentation_work(site: Site, language: str, tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "api.md").read_text()
+    example = page.partition(f"```{language}\n")[2].partition("\n```")[0]
+    program = [sys.executable, "-c"] if language == "python" else ["bash", "-euc"]
+
+    done = subprocess.run(
+        [*program, example],
+        cwd=tmp_path,
+        env={**os.environ, "SITE": site.stack.url, "TOKEN": site.secret},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    if language == "python":
+        assert "ada" in done.stdout and "%" in done.stdout
+    else:
+        assert json.loads(done.stdout)["choices"][0]["message"]["content"]
 
 
 def test_an_expert_that_leaves_is_out_of_the_list_and_of_the_answers(

@@ -18,7 +18,8 @@ from django.conf import settings
 from django.db import connection
 
 from mosaic_site.settings.base import REPOSITORY
-from tests.training_workers.conftest import QUESTIONS, Compose
+from tests.training_workers.composed import QUESTIONS
+from tests.training_workers.conftest import Compose
 from training_workers.engine.strategies.mixture import Mixture
 from training_workers.engine.strategies.nearest import Nearest
 from training_workers.models import Release
