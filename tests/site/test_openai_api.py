@@ -111,12 +111,12 @@ def client(site: Site) -> Iterator[openai.OpenAI]:
 
 
 def ask(client: openai.OpenAI, text: str = QUESTIONS[0], **options: Any) -> Any:
-    asked = {"model": "mosaic", "temperature": 0, "max_tokens": 8} | options
+    asked: dict[str, Any] = {"model": "mosaic", "temperature": 0, "max_tokens": 8} | options
     return client.chat.completions.create(messages=[{"role": "user", "content": text}], **asked)
 
 
 def go_on(client: openai.OpenAI, prompt: Any = TEXT, **options: Any) -> Any:
-    asked = {"model": "mosaic", "temperature": 0, "max_tokens": 8} | options
+    asked: dict[str, Any] = {"model": "mosaic", "temperature": 0, "max_tokens": 8} | options
     return client.completions.create(prompt=prompt, **asked)
 
 
@@ -256,13 +256,13 @@ class TestChat:
     def test_messages_become_the_prompt_that_experts_learn_from(
         self, client: openai.OpenAI
     ) -> None:
-        talk = [
+        talk: Any = [
             {"role": "system", "content": "Be brief. "},
             {"role": "user", "content": [{"type": "text", "text": "Which bike?"}]},
         ]
         flat = f"system: Be brief.\nuser: Which bike?{SEPARATOR}"
 
-        answer = client.chat.completions.create(  # type: ignore[call-overload]
+        answer = client.chat.completions.create(
             model="mosaic", messages=talk, temperature=0, max_tokens=8
         )
 
@@ -422,7 +422,7 @@ def test_whoever_hangs_up_is_not_answered(site: Site, client: openai.OpenAI, str
     assert go_on(client).choices[0].text
 
 
-HARNESS = {
+HARNESS: dict[str, Any] = {
     "api_choice": {
         "output_type": "multiple_choice",
         "doc_to_text": "{{question}}\nAnswer:",
@@ -439,7 +439,7 @@ HARNESS = {
     },
 }
 COLOURS = ["red", "green", "blue"]
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {
         "question": f"Which colour has ball {n}?",
         "choices": ["red", "green", "blue"],

@@ -126,7 +126,7 @@ def test_what_is_wrong_is_named(send: Send, path: str, changes: dict[str, Any], 
 
 def test_what_asks_for_nothing_is_no_mistake(send: Send, begin: Begin) -> None:
     begin()
-    nothing = {
+    nothing: dict[str, Any] = {
         "tools": [], "tool_choice": None, "response_format": {"type": "text"}, "user": "ada",
         "presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}, "stop": None,
         "seed": None, "store": False, "metadata": {"a": "b"}, "stream_options": None,
