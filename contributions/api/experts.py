@@ -44,7 +44,7 @@ class ResubmitSerializer(_ForOwner):
     form = ResubmitForm
 
 
-class _Brought(FormSerializer):
+class _Brought(_ForOwner):
     adapter = serializers.ListField(
         child=serializers.FileField(),
         required=False,

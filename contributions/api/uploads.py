@@ -27,7 +27,8 @@ CONTENT_DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]+):")
 
 
 class NewUploadSerializer(FormSerializer):
-    """`name` of a new dataset, or the `dataset` of which this is the next version."""
+    """`name` of a new dataset, the `dataset` of which this is the next version, or neither, with
+    the purpose of an adapter."""
 
     form = UploadForm
 
@@ -50,8 +51,8 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     class Meta:
         model = Upload
         fields = (
-            "id", "name", "dataset", "filename", "size", "part_bytes", "part_count", "status",
-            "version", "parts", "url", "finish", "page",
+            "id", "purpose", "name", "dataset", "filename", "size", "part_bytes", "part_count",
+            "status", "version", "parts", "url", "finish", "page",
         )  # fmt: skip
 
     def get_parts(self, upload: Upload) -> dict[str, str]:
@@ -81,11 +82,13 @@ class UploadsSerializer(serializers.Serializer[Any]):
 
 
 class ReceivedSerializer(serializers.Serializer[Any]):
-    version = serializers.IntegerField(source="pk")
-    dataset = serializers.IntegerField(source="dataset_id")
+    """Of a dataset, the version that it became; of an adapter, the page where it is brought."""
+
+    version = serializers.IntegerField(allow_null=True)
+    dataset = serializers.IntegerField(allow_null=True)
     sha256 = serializers.CharField()
     status = serializers.CharField()
-    page = serializers.CharField(source="get_absolute_url")
+    page = serializers.CharField()
 
 
 class PartSerializer(serializers.Serializer[Any]):
@@ -170,9 +173,18 @@ class FinishUpload(Endpoint):
 
     @takes(None, ReceivedSerializer, status=201)
     def post(self, request: Request, pk: int) -> Response:
-        """All parts are here: make the dataset version. A worker checks it."""
-        version = actions.upload_finish(upload=access.upload_owned_by(self.member, pk))
-        return self.shown(ReceivedSerializer, version, 201)
+        """All parts are here: make the dataset version, which a worker checks. An adapter waits
+        until an expert is made of it."""
+        upload = access.upload_owned_by(self.member, pk)
+        if upload.is_adapter:
+            sha256 = actions.adapter_sha256(upload=upload)
+            made: dict[str, Any] = {"version": None, "dataset": None, "status": upload.status}
+            page = f"{reverse('contributions:expert_bring')}?upload={upload.pk}"
+            return self.shown(ReceivedSerializer, {**made, "sha256": sha256, "page": page}, 201)
+        version = actions.upload_finish(upload=upload)
+        made = {"version": version.pk, "dataset": version.dataset_id, "status": version.status}
+        page = version.get_absolute_url()
+        return self.shown(ReceivedSerializer, {**made, "sha256": version.sha256, "page": page}, 201)
 
 
 def _content_digest(request: Request) -> str:

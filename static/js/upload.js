@@ -138,15 +138,16 @@
     await sendParts(file, upload);
     say("All of it is here. It is put together now.");
     const made = await persist(() => send("POST", upload.finish, { silence: LONGEST_FINISH }));
-    say("Received. It is checked now, row by row.");
-    location.assign(made.page + location.search);
+    say(made.version ? "Received. It is checked now, row by row." : "Received. Say what it is.");
+    location.assign(made.version ? made.page + location.search : made.page);
   }
 
   function begin(form, file) {
     if (place.dataset.resume) return () => send("GET", place.dataset.resume);
     const body = new FormData();
     body.set("once", crypto.randomUUID());
-    if (place.dataset.dataset) body.set("dataset", place.dataset.dataset);
+    if (place.dataset.purpose) body.set("purpose", place.dataset.purpose);
+    else if (place.dataset.dataset) body.set("dataset", place.dataset.dataset);
     else body.set("name", form.elements.name.value.trim());
     body.set("filename", file.name);
     body.set("size", file.size);
