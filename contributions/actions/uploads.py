@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -175,15 +174,19 @@ def whole_adapter(upload: Upload) -> Iterator[File[bytes]]:
     _require_whole(upload, parts)
     with NamedTemporaryFile() as whole:
         for source in _opened(parts):
-            shutil.copyfileobj(source, whole)
+            while block := source.read(File.DEFAULT_CHUNK_SIZE):
+                whole.write(block)
         whole.seek(0)
         yield File(whole, name=upload.filename)
 
 
 def adapter_sha256(*, upload: Upload) -> str:
     """The hash of an adapter's file, to compare with what was sent. Refused while parts lack."""
+    digest = hashlib.sha256()
     with whole_adapter(upload) as file:
-        return hashlib.file_digest(file.file, "sha256").hexdigest()
+        for block in file.chunks():
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def adapter_taken(upload: Upload) -> None:

@@ -29,7 +29,9 @@ class Described(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        problem = self._get_response_for_code(ProblemSerializer, "default", [MEDIA_TYPE])
+        problem = self._get_response_for_code(  # type: ignore[no-untyped-call]
+            ProblemSerializer, "default", [MEDIA_TYPE]
+        )
         return bodies | {"default": problem | {"description": "What went wrong, and what to do."}}
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:

@@ -29,8 +29,10 @@ from mosaic_site.notices.models import Notice
 def description() -> dict[str, Any]:
     """The API in OpenAPI 3.1. It changes with the code alone."""
     generator = SchemaGenerator()  # type: ignore[no-untyped-call]
-    schema: dict[str, Any] = generator.get_schema(request=None, public=True)
-    return schema
+    found: dict[str, Any] = generator.get_schema(  # type: ignore[no-untyped-call]
+        request=None, public=True
+    )
+    return found
 
 
 @require_safe

@@ -124,7 +124,7 @@ def test_data_in_parts_become_an_expert(ada: Program) -> None:
     assert ada.get(f"dataset-versions/{made['version']}/rows/")["count"] == 2
     assert ada.get(f"dataset-versions/{made['version']}/report/")["report"]["rows"] == 2
     file = ada.client.get(f"/api/v1/dataset-versions/{made['version']}/file/")
-    assert b"".join(file) == CSV.encode()  # type: ignore[arg-type]
+    assert b"".join(file) == CSV.encode()
     assert file.headers["Content-Security-Policy"].startswith("sandbox")
     dataset = ada.get(f"datasets/{made['dataset']}/")
     assert (dataset["languages"], dataset["tags"]) == (["en", "de"], ["library-desk"])
