@@ -15,7 +15,8 @@ from mosaic_site.lifecycle import Lifecycle
 UPLOAD_LIFECYCLE = Lifecycle(
     "upload",
     {
-        "open": frozenset({"joining", "aborted", "expired"}),
+        # An adapter is finished without being joined: an expert is made of it.
+        "open": frozenset({"joining", "finished", "aborted", "expired"}),
         "joining": frozenset({"finished", "open"}),
         "finished": frozenset(),
         "aborted": frozenset(),
