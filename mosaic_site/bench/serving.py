@@ -290,7 +290,7 @@ def _hold(source: str, adapters: Sequence[str], more_models: int) -> float:
     others = [load_base(source, device="cpu") for _ in range(more_models)]
     for adapter in adapters:
         pool.add(Path(adapter).name, Path(adapter))
-    voices = sorted(pool.names) or [None]
+    voices: list[str | None] = [*sorted(pool.names)] or [None]
     prompts = [
         Prompt(f"how do I mend tyre {number}", voices[number % len(voices)])
         for number in range(EXPERTS)

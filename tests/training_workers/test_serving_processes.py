@@ -75,10 +75,11 @@ def takers(line: "redis.Redis") -> dict[str, int]:
     """The process that has each question which is being answered."""
     found = {}
     for key in line.keys(answer_key("*")):
-        events = [json.loads(fields["event"]) for _, fields in line.xrange(key)]
+        entries: Any = line.xrange(key)
+        events = [json.loads(fields["event"]) for _, fields in entries]
         by = [event["by"] for event in events if event["kind"] == "taken"]
         if by and events[-1]["kind"] != "done":
-            found[key] = int(by[0].split(":")[1])
+            found[str(key)] = int(by[0].split(":")[1])
     return found
 
 
@@ -119,7 +120,7 @@ def test_a_stop_lets_what_is_being_answered_end_and_takes_nothing_more(
 ) -> None:
     compose(Mixture)
     (process,) = start(1)
-    begun = []
+    begun: list[Event] = []
 
     async def stop_in_the_middle() -> list[Event]:
         events = []
@@ -144,7 +145,7 @@ def test_a_new_release_goes_live_while_the_one_before_it_answers(
     asked = Asked(QUESTIONS[0], max_new_tokens=100)
     until(lambda: ask_and_wait(asked)[0]["release"] == 1)
     before = text_of(ask_and_wait(asked))
-    numbers = []
+    numbers: list[int] = []
 
     async def swap_in_the_middle() -> list[Event]:
         events = []
@@ -157,6 +158,11 @@ def test_a_new_release_goes_live_while_the_one_before_it_answers(
     events = asyncio.run(swap_in_the_middle())
     assert events[-1]["kind"] == "done" and events[0]["release"] == 1
     assert text_of(events) == before
-    until(lambda: numbers.append(ask_and_wait(Asked("hi", 2))[0]["release"]) or numbers[-1] == 2)  # type: ignore[func-returns-value]
+
+    def is_new() -> bool:
+        numbers.append(ask_and_wait(Asked("hi", 2))[0]["release"])
+        return numbers[-1] == 2
+
+    until(is_new)
     assert set(numbers) <= {1, 2}
     assert Release.objects.live().get().number == 2

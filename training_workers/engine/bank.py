@@ -254,11 +254,11 @@ class LoraBank:
         for block, voice in zip(spare, coming, strict=False):
             stack.voices[block] = voice
             for name, room in stack.layers.items():
-                own = new[voice][name]
+                matrices = new[voice][name]
                 for at, whole in enumerate(room or ()):
                     whole[block].zero_()
-                    if own is not None:
-                        whole[block, : len(own[at])] = own[at]
+                    if matrices is not None:
+                        whole[block, : len(matrices[at])] = matrices[at]
         return True
 
     def _blocks(self, places: Sequence[int | None], rows: int) -> _Blocks:

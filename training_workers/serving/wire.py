@@ -91,12 +91,10 @@ class Asked:
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> "Asked":
         """JSON knows no tuples."""
-        return cls(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in data.items()
-            }
-        )
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return cls(**values)
 
 
 def answer_key(question_id: str) -> str:
