@@ -344,8 +344,9 @@ class TestCompletions:
         assert go_on(client, ids).choices[0].text == go_on(client).choices[0].text
         echoed = go_on(client, [ids, ids[:3]], echo=True, max_tokens=1).choices
         assert echoed[0].text.strip().startswith(TEXT)
-        with pytest.raises(openai.BadRequestError, match="no token of such a number"):
-            go_on(client, [NOWHERE])
+        for stream in (False, True):
+            with pytest.raises(openai.BadRequestError, match="no token of such a number"):
+                go_on(client, [NOWHERE], stream=stream)
 
     def test_several_prompts_are_answered_in_their_order(self, client: openai.OpenAI) -> None:
         alone = [go_on(client, text).choices[0].text for text in QUESTIONS]
