@@ -88,6 +88,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
             "MOSAIC_DEMO": "1",  # a steward without a second factor
             "MOSAIC_HEARTBEAT_TIMEOUT_SECONDS": "5",
             "MOSAIC_CHECKPOINT_COPY_SECONDS": "1",
+            "MOSAIC_CONTROLS": "monolith",
         }
         homes = [tmp_path_factory.mktemp(name) for name in ("ada", "ben")]
         stacks = [Stack(home, port=free_port(), env=env) for home in homes]
