@@ -190,7 +190,7 @@ def test_two_machines_are_one_site(machines: Machines, tmp_path: Path) -> None:
 
     # Composed by either; both serving processes go over to the release.
     ben.start()
-    round_ = act(ada, cast.vote, experts=[expert])
+    round_ = act(ada, cast.vote, experts=[expert], seconds=20)
     tallied = "SELECT 1 FROM governance_round WHERE status = 'provisional'"
     eventually("the clock closes the round", lambda: machines.rows(tallied))
     act(ben, ratify, round_id=round_)
