@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from contributions.models import Base
+from mosaic_site.files import listed
 from mosaic_site.health import Finding, error, ok, warning
 from training_workers.models import Job, Release, ReleaseExpert
 from training_workers.scheduling import Queue
@@ -97,13 +98,13 @@ def releases() -> Iterator[Finding]:
     if live is None:
         yield ok("No release is live yet: the base answers alone.")
         return
-    paths = [live.strategy_path, *(one.expert.adapter_path for one in _standing(live))]
-    missing = [path for path in paths if not path.exists()]
+    folders = [live.strategy_folder, *(one.expert.adapter_folder for one in _standing(live))]
+    missing = [folder for folder in folders if not any(listed(folder))]
     if missing:
         yield error(
-            f"{len(missing)} files of release {live.number} are gone, such as {missing[0].name}.",
+            f"{len(missing)} folders of release {live.number} are gone, such as {missing[0]}.",
             "A serving process that starts anew cannot hold it.",
-            "Restore the media folder from the backup, or roll back to an earlier release.",
+            "Restore the stored files from the backup, or roll back to an earlier release.",
         )
     else:
         yield ok(f"Release {live.number} is live and its files are there.")

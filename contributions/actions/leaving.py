@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -140,7 +142,8 @@ def reconcile_leaving() -> None:
     for dataset in _left_behind():
         versions = list(dataset.versions.standing())
         was_private = not dataset.is_public
-        dataset_withdraw(actor=None, dataset=dataset, reason=OWNER_LEFT)
+        with suppress(Refused):  # another worker was quicker
+            dataset_withdraw(actor=None, dataset=dataset, reason=OWNER_LEFT)
         if was_private:
             # Nobody else ever saw it, so there is nothing to appeal.
             for version in versions:
@@ -150,13 +153,15 @@ def reconcile_leaving() -> None:
                 name=f"dataset {dataset.pk}", summary="", origin="", limits=""
             )
     for expert in Expert.objects.standing().filter(owner__took_everything=True):
-        expert_withdraw(actor=None, expert=expert, reason=OWNER_LEFT)
+        with suppress(Refused):
+            expert_withdraw(actor=None, expert=expert, reason=OWNER_LEFT)
     # Submitted in the very moment in which its data was withdrawn.
     late = Expert.objects.standing().filter(versions__status=DatasetVersion.Status.WITHDRAWN)
     for expert in late.distinct():
-        expert_withdraw(
-            actor=None, expert=expert, reason="Data that it was to learn from was withdrawn."
-        )
+        with suppress(Refused):
+            expert_withdraw(
+                actor=None, expert=expert, reason="Data that it was to learn from was withdrawn."
+            )
     for version in DatasetVersion.objects.due_for_erasure():
         version_erase(version=version)
 

@@ -58,7 +58,7 @@ def test_a_part_without_room_is_refused_in_plain_words_and_can_be_sent_again(
     settings.MEDIA_ROOT = small_disk.folder
     content = LARGE.encode()
     begun = client.post(
-        "/api/uploads/", {"name": "large", "filename": "a.csv", "size": len(content)}
+        "/api/v1/uploads/", {"name": "large", "filename": "a.csv", "size": len(content)}
     ).json()
 
     def send() -> tuple[int, dict[str, object]]:
@@ -69,16 +69,18 @@ def test_a_part_without_room_is_refused_in_plain_words_and_can_be_sent_again(
 
     status, said = send()
     assert status == 507
-    assert str(said["error"]).startswith("The site's disk is full, so this was not kept.")
+    assert str(said["detail"]).startswith("The site's disk is full, so this was not kept.")
     assert client.get(begun["url"]).json()["parts"] == {}
     assert not [path for path in small_disk.folder.rglob("*") if path.is_file()]
     assert said["remedy"]
 
     small_disk.enlarge()
     assert send()[0] == 200
-    finished = client.post(begun["finish"]).json()
-    assert finished["sha256"] == hashlib.sha256(content).hexdigest()
-    assert Upload.objects.get().version_id == finished["version"]
+    assert client.post(begun["finish"]).status_code == 202
+    bring.reconcile_uploads()
+    version = Upload.objects.get().version
+    assert version is not None
+    assert version.sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_putting_the_parts_together_without_room_leaves_them_for_another_try(
@@ -87,17 +89,22 @@ def test_putting_the_parts_together_without_room_leaves_them_for_another_try(
     settings.MEDIA_ROOT = small_disk.folder
     content = LARGE.encode()[:40_000]
     begun = client.post(
-        "/api/uploads/", {"name": "large", "filename": "a.csv", "size": len(content)}
+        "/api/v1/uploads/", {"name": "large", "filename": "a.csv", "size": len(content)}
     ).json()
     sent = client.put(
         f"{begun['url']}?part=1", content, content_type="text/csv", headers=part(content)
     )
     assert sent.status_code == 200
 
-    assert client.post(begun["finish"]).status_code == 507
+    assert client.post(begun["finish"]).status_code == 202
+    bring.reconcile_uploads()
     assert not DatasetVersion.objects.exists()
+    upload = Upload.objects.get()
+    assert (upload.status, upload.parts.count()) == (Upload.Status.OPEN, 1)
+    assert "the site had no room for it" in upload.problem
     small_disk.enlarge()
-    assert client.post(begun["finish"]).status_code == 201
+    assert client.post(begun["finish"]).status_code == 202
+    bring.reconcile_uploads()
     assert DatasetVersion.objects.get().sha256 == hashlib.sha256(content).hexdigest()
 
 

@@ -25,9 +25,11 @@ from governance import actions as govern
 from governance.models import Decision, Round
 from mosaic_site.demo import story
 from mosaic_site.demo.content import CONTRIBUTIONS
+from mosaic_site.health import routine
 from mosaic_site.ledger.chain import verify
 from mosaic_site.ledger.models import Entry
 from mosaic_site.members.models import User
+from mosaic_site.monitoring.measures import connect
 from tests.factories import (
     make_dataset,
     make_eligible_expert,
@@ -42,6 +44,7 @@ from tests.training_workers.makers import make_job, provisional_round, register_
 from training_workers import actions as work
 from training_workers.actions.reconciling import WORK, wake_workers
 from training_workers.models import Evaluation, Job, JobEvent
+from training_workers.work_folders import work_folder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,8 +54,8 @@ Arguments = tuple[object, ...]
 
 
 def something_brought() -> Arguments:
-    """A file to check, a check whose worker is gone, parts to tidy up, data whose owner left."""
-    owner, leaver = make_user(), make_user()
+    """A file to check, a check whose worker is gone, and parts to tidy up."""
+    owner = make_user()
     bring.dataset_upload(
         owner=owner,
         name="waits",
@@ -67,8 +70,27 @@ def something_brought() -> Arguments:
     )
     upload = make_upload(owner, content=f"text,intent\n{uuid.uuid4()},x\n")
     bring.upload_abort(upload=upload)
+    return ()
+
+
+def somebody_who_left_with_all() -> Arguments:
+    leaver = make_user()
     make_dataset(leaver)
     User.objects.filter(pk=leaver.pk).update(left_at=timezone.now(), took_everything=True)
+    return ()
+
+
+def work_of_a_job_that_ended() -> Arguments:
+    owner = make_user()
+    job = make_job(owner, make_user(steward=True))
+    work_folder(job).mkdir(parents=True)
+    work.job_cancel(actor=owner, job=job)
+    return ()
+
+
+def nothing_looked_at() -> Arguments:
+    with connect() as connection:
+        connection.delete(routine.KEY)
     return ()
 
 
@@ -159,14 +181,17 @@ def a_demo_dataset_that_is_checked() -> Arguments:
 
 
 PREPARED: dict[str, Callable[[], Arguments]] = {
-    "contributions.tasks.reconcile": something_brought,
+    "contributions.tasks.check": something_brought,
+    "contributions.tasks.reconcile": somebody_who_left_with_all,
     "governance.tasks.reconcile": a_round_past_its_close,
     "governance.tasks.explain": a_loser_to_explain,
     "governance.tasks.mail_receipt": a_ballot_whose_receipt_is_to_be_mailed,
     "mosaic_site.notices.tasks.reconcile": a_notice,
     "mosaic_site.tasks.demo_goes_on": a_demo_dataset_that_is_checked,
+    "mosaic_site.tasks.examine": nothing_looked_at,
     "training_workers.tasks.erase": something_due_for_erasure,
     "training_workers.tasks.reconcile": something_approved_ratified_and_lost,
+    "training_workers.tasks.tidy": work_of_a_job_that_ended,
     "training_workers.tasks.work": a_job_to_do,
 }
 # What no tick of beat brings about by itself; each has a test of its own below.
@@ -207,6 +232,8 @@ def state() -> Counter[str]:
         found[f"ledger {action}"] += 1
     for to_ask in Decision.objects.values_list("to_ask", flat=True):
         found["losers to explain"] += len(to_ask)
+    found["work folders"] = len(list(Path(configured.MOSAIC_HOME).glob("work/job-*")))
+    found["findings"] = int(routine.newest() is not None)
     found["mails"] = len(mail.outbox)
     return found
 
@@ -308,6 +335,7 @@ def test_reconcile_says_in_the_ledger_what_it_repaired_and_nothing_else() -> Non
     before = Entry.objects.count()
     for name in ("contributions", "governance", "training_workers", "mosaic_site.notices"):
         named(f"{name}.tasks.reconcile")()
+    named("contributions.tasks.check")()
     assert Entry.objects.count() == before
 
 

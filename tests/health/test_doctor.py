@@ -269,7 +269,7 @@ def test_jobs_that_are_stuck_and_that_failed(look: Look) -> None:
 def test_a_live_release_whose_files_are_gone(look: Look) -> None:
     assert not look("releases")
     make_live_release(make_user(), make_user(steward=True))
-    assert "files of release 1 are gone" in said(look("releases"), Severity.ERROR)
+    assert "folders of release 1 are gone" in said(look("releases"), Severity.ERROR)
 
 
 def test_every_check_stands_in_the_documentation() -> None:

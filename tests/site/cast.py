@@ -52,7 +52,11 @@ def settle() -> None:
 
 def check() -> None:
     """What a worker does with the dataset, on a site that has none."""
-    bring.version_check(version_id=DatasetVersion.objects.get().pk)
+    bring.version_check(version_id=_balls().pk)
+
+
+def _balls() -> DatasetVersion:
+    return DatasetVersion.objects.get(dataset__name="balls")
 
 
 def submit(passes: int, batch_size: int = 4, seed: int = 0) -> int:
@@ -62,7 +66,7 @@ def submit(passes: int, batch_size: int = 4, seed: int = 0) -> int:
         name=f"Balls {Expert.objects.count() + 1}",
         purpose="Knows the colours of the balls.",
         priority=Priority.objects.get(),
-        versions=[DatasetVersion.objects.get()],
+        versions=[_balls()],
         recipe={
             **{"rank": 4, "alpha": 8, "batch_size": batch_size, "seed": seed},
             **{"passes": passes, "max_tokens": None},

@@ -62,6 +62,7 @@ def choices_of(
                 seed=wanted.seed + at,
                 only=only,
                 without=without,
+                alone=model.alone,
                 log_probabilities=wanted.log_probabilities,
                 echo=wanted.echo,
                 raw=wanted.raw,
