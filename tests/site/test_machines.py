@@ -88,6 +88,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
             "MOSAIC_DEMO": "1",  # a steward without a second factor
             "MOSAIC_HEARTBEAT_TIMEOUT_SECONDS": "5",
             "MOSAIC_CHECKPOINT_COPY_SECONDS": "1",
+            "MOSAIC_CONTROLS": "monolith",
         }
         homes = [tmp_path_factory.mktemp(name) for name in ("ada", "ben")]
         stacks = [Stack(home, port=free_port(), env=env) for home in homes]
@@ -189,7 +190,7 @@ def test_two_machines_are_one_site(machines: Machines, tmp_path: Path) -> None:
 
     # Composed by either; both serving processes go over to the release.
     ben.start()
-    round_ = act(ada, cast.vote, experts=[expert])
+    round_ = act(ada, cast.vote, experts=[expert], seconds=20)
     tallied = "SELECT 1 FROM governance_round WHERE status = 'provisional'"
     eventually("the clock closes the round", lambda: machines.rows(tallied))
     act(ben, ratify, round_id=round_)
