@@ -31,12 +31,17 @@ SECTIONS = (
     Section(
         "Look after the community",
         "You approve experts, open rounds and ratify results.",
-        ("for-stewards",),
+        ("for-stewards", "permissions"),
+    ),
+    Section(
+        "Run a site",
+        "You keep it up, for a neighbourhood or for a city.",
+        ("operations", "training", "monitoring", "troubleshooting", "threat-model", "SECURITY"),
     ),
     Section(
         "Build on it",
         "You call the model from a program, or use the engine without the site.",
-        ("engine",),
+        ("api", "rest", "engine"),
     ),
     Section(
         "How the science works",

@@ -50,8 +50,8 @@ def _session(browser: Browser, address: str, cookie: str) -> BrowserContext:
     # The server of this test speaks HTTP alone.
     context.route_web_socket("**/ws/**", lambda socket: None)
     if cookie:
-        session = {"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": address}
-        context.add_cookies([session])
+        name = settings.SESSION_COOKIE_NAME
+        context.add_cookies([{"name": name, "value": cookie, "url": address}])
     return context
 
 
