@@ -25,7 +25,7 @@ from mosaic_site.supervisor.scratch import is_scratch, scratch_environment
 SECONDS = {
     "tally": 60,
     "intake": 600,
-    "serving": 240,
+    "serving": 480,
     "expert": 240,
     "training": 480,
     "composing": 900,
