@@ -16,6 +16,8 @@ from training_workers.serving.wire import Asked, Event
 
 # A question's tokens are cut to this, whatever the asker wants.
 MOST_NEW_TOKENS = 256
+# JSON has no infinity; a blend may hold a token to be impossible.
+LEAST_LOG_PROBABILITY = -9999.0
 # More alternatives than this are not told with a token.
 MOST_ALTERNATIVES = 20
 BASE_ALONE = BestSingle({BASE: 1.0})
@@ -289,9 +291,12 @@ class Answering:
 
 
 def _token(token: Token) -> dict[str, Any]:
+    gain, others = token.log_probability, token.alternatives
     return {
         "id": token.id,
         "text": token.text,
-        "log_probability": token.log_probability,
-        "alternatives": token.alternatives,
+        "log_probability": None if gain is None else max(gain, LEAST_LOG_PROBABILITY),
+        "alternatives": None
+        if others is None
+        else {text: max(value, LEAST_LOG_PROBABILITY) for text, value in others.items()},
     }

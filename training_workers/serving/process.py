@@ -79,7 +79,7 @@ class ServingProcess:
                     self._go_on()
                 except (redis.RedisError, OSError) as error:
                     logger.warning("waiting for Redis: %s", error)
-                    self.stopping.wait(1.0)
+                    self._gone.wait(1.0)
         finally:
             self._gone.set()
             # Who still waits for this process asks another one.

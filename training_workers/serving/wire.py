@@ -25,8 +25,8 @@ events are, in order:
 
 An expert is {"id", "name", "owner", "owner_id"}; None is the base. A token is {"id", "text",
 "log_probability", "alternatives": {text: log-probability}}: in nats, before temperature and top_p,
-the likeliest first, as many as were asked for; both None for the first token of a text, which
-follows nothing.
+the likeliest first, as many as were asked for (one where two of them read alike); -9999 where a
+token is held to be impossible. Both are None for the first token of a text, which follows nothing.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,8 @@ class Asked:
 
     `prompt` is a text, or the ids of its tokens, which are raw. A `raw` prompt is continued exactly
     as it stands, by whom the router picks for it, and its answer keeps its surrounding space; any
-    other is asked as a question, and is cut at its beginning where it is too long. Tokens are
+    other is asked as a question, and is cut at its beginning where it is too long. There are no
+    more new tokens than the model has room for, half of its context for a question. Tokens are
     chosen greedily at `temperature` 0, else drawn with `seed` from those that make up `top_p` of
     the probability. The answer ends before the first of the texts in `stop`. Of the experts, those
     in `only` (all if empty) but not in `without` may answer; with `alone` this one by itself,

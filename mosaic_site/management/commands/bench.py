@@ -28,7 +28,7 @@ MINUTES = "MOSAIC_BENCH_MINUTES"
 SECONDS = {
     "tally": 60,
     "intake": 600,
-    "serving": 240,
+    "serving": 480,
     "expert": 240,
     "training": 480,
     "composing": 900,
