@@ -33,7 +33,9 @@ class Database:
 
     def kill(self) -> None:
         """As if the machine had lost its power: no connection is closed in order."""
-        os.kill(self._server.get_pid(), signal.SIGKILL)
+        pid = self._server.get_pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
 
     def start(self) -> None:
         # What is left of the killed one holds its memory for some moments.
