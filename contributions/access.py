@@ -140,6 +140,11 @@ def uploads_owned_by(person: User) -> UploadQuerySet:
     return Upload.objects.filter(owner=person).select_related("dataset", "owner", "version")
 
 
+def adapters_arrived_for(person: User) -> UploadQuerySet:
+    """Adapters that arrived in parts, or are about to, of which no expert is made yet."""
+    return uploads_owned_by(person).open().filter(purpose=Upload.Purpose.ADAPTER)
+
+
 def upload_owned_by(person: User, pk: int) -> Upload:
     return get_object_or_404(uploads_owned_by(person), pk=pk)
 

@@ -61,6 +61,7 @@ urlpatterns = [
     path("experts/", experts.expert_list, name="expert_list"),
     path("experts/new/", experts.expert_new, name="expert_new"),
     path("experts/bring/", bringing.expert_bring, name="expert_bring"),
+    path("experts/bring/parts/", bringing.adapter_upload, name="adapter_upload"),
     path("experts/<int:pk>/", experts.expert_detail, name="expert_detail"),
     path("experts/<int:pk>/approve/", experts.expert_approve, name="expert_approve"),
     path("experts/<int:pk>/return/", experts.expert_return, name="expert_return"),

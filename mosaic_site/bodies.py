@@ -1,13 +1,15 @@
 """The body of a request, cut off at the limit before Django stores any of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 
-Message = dict[str, Any]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Application = Callable[[Message, Receive, Callable[[Message], Awaitable[None]]], Awaitable[None]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OVER_LIMIT = "mosaic.body_over_limit"
 ROOM_BYTES = 2**20
@@ -31,9 +33,7 @@ class BodyLimit:
     def __init__(self, application: Application) -> None:
         self._application = application
 
-    async def __call__(
-        self, scope: Message, receive: Receive, send: Callable[[Message], Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared, most, received = _declared(scope), limit_bytes(), 0
 
         async def limited() -> Message:
@@ -51,7 +51,7 @@ class BodyLimit:
         await self._application(scope, limited, send)
 
 
-def _declared(scope: Message) -> int:
+def _declared(scope: Scope) -> int:
     for name, value in scope.get("headers", []):
         if name == b"content-length" and value.isdigit():
             return int(value)

@@ -59,7 +59,8 @@ class _Shared:
         # A moment for those whom the same hint wakes.
         await asyncio.sleep(GATHER_SECONDS)
         del self._coming[key]
-        return await database_sync_to_async(render_update)(key[1])
+        panel: str = await database_sync_to_async(render_update)(key[1])
+        return panel
 
 
 SHARED = _Shared()

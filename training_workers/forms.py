@@ -8,8 +8,11 @@ from training_workers.models import Job
 
 class PrioritiseForm(ReasonForm):
     priority = forms.TypedChoiceField(
-        choices=Job.Priority.choices,
-        coerce=int,
-        required=False,
-        empty_value=Job.Priority.FIRST,
+        choices=Job.Priority.choices, coerce=int, required=False, initial=Job.Priority.FIRST
     )
+
+    @property
+    def chosen(self) -> int:
+        """What was ticked; first, where nothing was."""
+        ticked = self.cleaned_data["priority"]
+        return int(Job.Priority.FIRST if ticked == "" else ticked)

@@ -186,7 +186,8 @@ class Queue:
         if takes is None or row["begun_at"] is None:
             return None if said is None else float(said)
         gone = (timezone.now() - row["begun_at"]).total_seconds()
-        return max(takes - gone, float(said or 0.0))
+        left: float = max(takes - gone, float(said or 0.0))
+        return left
 
 
 def _sort(row: Mapping[str, Any]) -> Sort:

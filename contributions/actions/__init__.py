@@ -41,6 +41,7 @@ from contributions.actions.priorities import (
 )
 from contributions.actions.uploads import (
     PartDamaged,
+    adapter_sha256,
     part_receive,
     reconcile_uploads,
     upload_abort,
@@ -53,6 +54,7 @@ __all__ = [
     "PartDamaged",
     "ProbeText",
     "adapter_limits",
+    "adapter_sha256",
     "base_register",
     "dataset_add_version",
     "dataset_describe",

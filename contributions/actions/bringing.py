@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.core.files.temp import NamedTemporaryFile
 from django.db import transaction
 
 from contributions.actions.experts import active_base, enter, submit_again
+from contributions.actions.uploads import adapter_taken, whole_adapter
 from contributions.intake import (
     AdapterLimits,
     AdapterRefused,
@@ -23,7 +24,7 @@ from contributions.intake import (
     read_adapter_files,
 )
 from contributions.licences import LICENCES
-from contributions.models import Base, Expert, Priority
+from contributions.models import Base, Expert, Priority, Upload
 from mosaic_site import live
 from mosaic_site.errors import Refused
 from mosaic_site.ledger.chain import record
@@ -42,13 +43,17 @@ def expert_bring(
     priority: Priority,
     origin: str,
     licence: str,
-    files: Sequence[File[bytes]],
+    files: Sequence[File[bytes]] = (),
+    upload: Upload | None = None,
     once: uuid.UUID | None = None,
 ) -> Expert:
-    """Ask the stewards to have a trained adapter examined. The files are its folder, or a zip."""
+    """Ask the stewards to have a trained adapter examined. The files are its folder, or a zip; or
+    they came in parts, as an upload that is whole."""
     once = once or uuid.uuid4()
     _require_usable(licence)
-    with _read(files) as (adapter, weights), transaction.atomic():
+    if existing := Expert.objects.filter(once=once).first():
+        return existing
+    with _read(files, upload) as (adapter, weights), transaction.atomic():
         existing = Expert.objects.filter(once=once).first()
         if existing is not None:
             return existing
@@ -71,6 +76,8 @@ def expert_bring(
             return expert
         _keep(expert, adapter, weights)
         expert.save()
+        if upload is not None:
+            adapter_taken(upload)
         record(
             actor=owner,
             action="expert.brought",
@@ -82,38 +89,52 @@ def expert_bring(
 
 
 def expert_bring_again(
-    *, expert: Expert, purpose: str, origin: str, licence: str, files: Sequence[File[bytes]]
+    *,
+    expert: Expert,
+    purpose: str,
+    origin: str,
+    licence: str,
+    files: Sequence[File[bytes]] = (),
+    upload: Upload | None = None,
 ) -> Expert:
     """Bring a returned, failed or cancelled expert again; without files, with the same weights."""
     _require_usable(licence)
     about: dict[str, Any] = {"purpose": purpose, "origin": origin, "licence": licence}
-    if not files:
+    if not files and upload is None:
         return submit_again(expert, data={"weights": expert.brought_sha256}, **about)
     replaced = [file.name for file in (expert.brought_file, expert.profile_file) if file.name]
-    with _read(files) as (adapter, weights), transaction.atomic():
+    with _read(files, upload) as (adapter, weights), transaction.atomic():
         _require_made_for(active_base(), adapter)
         expert = submit_again(
             expert, data={"weights": adapter.sha256}, **about, **_described(adapter)
         )
         _keep(expert, adapter, weights)
         expert.save()
+        if upload is not None:
+            adapter_taken(upload)
         for name in replaced:
             transaction.on_commit(partial(default_storage.delete, name))
     return expert
 
 
 @contextmanager
-def _read(files: Sequence[File[bytes]]) -> Iterator[tuple[BroughtAdapter, File[bytes]]]:
-    """The adapter in these files, and its weights. Raises Refused.
+def _read(
+    files: Sequence[File[bytes]], upload: Upload | None
+) -> Iterator[tuple[BroughtAdapter, File[bytes]]]:
+    """The adapter in these files or in this upload, and its weights. Raises Refused.
 
     Before any transaction: reading takes a moment, for which others would wait.
     """
-    if not files:
+    if not files and upload is None:
         raise Refused("Choose the adapter's folder as a zip, or its files.")
-    with NamedTemporaryFile() as weights:
+    with ExitStack() as opened, NamedTemporaryFile() as weights:
+        limits = adapter_limits()
+        if upload is not None:
+            files = [opened.enter_context(whole_adapter(upload))]
+            limits = AdapterLimits(max_bytes=settings.MOSAIC_FILE_LIMIT_BYTES)
         try:
             named = [(file.name or "", file.open()) for file in files]
-            adapter = read_adapter_files(named, weights, adapter_limits())
+            adapter = read_adapter_files(named, weights, limits)
         except AdapterRefused as error:
             raise Refused(str(error)) from error
         weights.seek(0)

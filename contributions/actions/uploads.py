@@ -5,14 +5,18 @@ The ledger hears of the version that comes of it, not of the way there, which is
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.files.base import File
 from django.core.files.storage import default_storage
+from django.core.files.temp import NamedTemporaryFile
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -44,9 +48,11 @@ def upload_start(
     size: int,
     name: str = "",
     dataset: Dataset | None = None,
+    purpose: str = Upload.Purpose.DATASET,
     once: uuid.UUID | None = None,
 ) -> Upload:
-    """Reserve room for a file of `size` bytes: a new dataset called `name`, or a next version.
+    """Reserve room for a file of `size` bytes: a new dataset called `name`, a next version, or an
+    adapter, which has neither.
 
     Started again with the same `once` it is the same upload. Raises Refused over a limit.
     """
@@ -68,11 +74,12 @@ def upload_start(
                 f"You have {allowance.most_open} unfinished uploads, and no more are possible.",
                 "Go on with one of them, or delete one.",
             )
-        if dataset is None:
+        if name:
             refuse_taken_name(owner, name)
         make_room(owner, size)
         return Upload.objects.create(
             owner=owner,
+            purpose=purpose,
             name="" if dataset else name,
             dataset=dataset,
             filename=filename[:240],
@@ -129,19 +136,13 @@ def upload_finish(*, upload: Upload) -> Upload:
 
     Finished again it is the same. Raises Refused while parts are missing.
     """
+    if upload.is_adapter:
+        raise Refused("This is an adapter, and no dataset is made of it.", "Bring it as an expert.")
     with transaction.atomic():
         upload = Upload.objects.select_for_update().get(pk=upload.pk)
         if upload.status in {Upload.Status.JOINING, Upload.Status.FINISHED}:
             return upload
-        _require_open(upload)
-        here = set(upload.parts.values_list("number", flat=True))
-        missing = [number for number in range(1, upload.part_count + 1) if number not in here]
-        if missing:
-            raise Refused(
-                f"{len(missing)} of {upload.part_count} parts are not here yet; "
-                f"the first of them is part {missing[0]}.",
-                "Send them, then finish.",
-            )
+        _require_whole(upload, list(upload.parts.all()))
         _move(upload, Upload.Status.JOINING, joining_since=None, problem="", remedy="")
     return upload
 
@@ -184,6 +185,37 @@ def _open_again(upload_id: int, refused: Refused) -> None:
         upload = Upload.objects.select_for_update().get(pk=upload_id)
         if upload.status == Upload.Status.JOINING:
             _move(upload, Upload.Status.OPEN, problem=refused.problem, remedy=refused.remedy)
+
+
+@contextmanager
+def whole_adapter(upload: Upload) -> Iterator[File[bytes]]:
+    """The file of an adapter, put together from its parts. Raises Refused while any is missing."""
+    if not upload.is_adapter:
+        raise Refused("This upload is a dataset, not an adapter.", "Upload the adapter.")
+    parts = list(upload.parts.order_by("number"))
+    _require_whole(upload, parts)
+    with NamedTemporaryFile() as whole:
+        for source in _opened(upload, parts):
+            while block := source.read(File.DEFAULT_CHUNK_SIZE):
+                whole.write(block)
+        whole.seek(0)
+        yield File(whole, name=upload.filename)
+
+
+def adapter_sha256(*, upload: Upload) -> str:
+    """The hash of an adapter's file, to compare with what was sent. Refused while parts lack."""
+    digest = hashlib.sha256()
+    with whole_adapter(upload) as file:
+        for block in file.chunks():
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def adapter_taken(upload: Upload) -> None:
+    """An expert was made of it. The caller holds the transaction."""
+    upload = Upload.objects.select_for_update().get(pk=upload.pk)
+    _require_open(upload)
+    _move(upload, Upload.Status.FINISHED)
 
 
 def upload_abort(*, upload: Upload) -> None:
@@ -231,6 +263,18 @@ def _require_open(upload: Upload) -> None:
     joining = upload.status == Upload.Status.JOINING
     remedy = "Wait for a moment." if joining else "Start a new one."
     raise Refused(f"This upload {how[Upload.Status(upload.status)]}.", remedy)
+
+
+def _require_whole(upload: Upload, parts: Sequence[UploadPart]) -> None:
+    _require_open(upload)
+    here = {part.number for part in parts}
+    missing = [number for number in range(1, upload.part_count + 1) if number not in here]
+    if missing:
+        raise Refused(
+            f"{len(missing)} of {upload.part_count} parts are not here yet; "
+            f"the first of them is part {missing[0]}.",
+            "Send them, then finish.",
+        )
 
 
 def _is_here(upload: Upload, number: int, sha256: str) -> bool:

@@ -300,7 +300,7 @@ class Columns(Endpoint):
         chosen = {f"column_{place}": said.get(name, "") for place, name in enumerate(names)}
         form = MappingForm(chosen, columns=names, mapping={})
         if not form.is_valid():
-            raise serializers.ValidationError({"columns": form.non_field_errors()})
+            raise serializers.ValidationError({"columns": list(map(str, form.non_field_errors()))})
         version = actions.version_map(version=version, mapping=form.mapping)
         return self.shown(VersionSerializer, version)
 

@@ -32,7 +32,7 @@ WHOSE = ["all", "mine"]
 class _ForOwner(FormSerializer):
     """A form that offers its owner's data."""
 
-    def make_form(self, data: Mapping[str, Any], files: Mapping[str, Any]) -> forms.Form:
+    def make_form(self, data: Mapping[str, Any], files: Any) -> forms.Form:
         return self.form(data, files, owner=self.context["person"])  # type: ignore[call-arg]
 
 
@@ -44,7 +44,7 @@ class ResubmitSerializer(_ForOwner):
     form = ResubmitForm
 
 
-class _Brought(FormSerializer):
+class _Brought(_ForOwner):
     adapter = serializers.ListField(
         child=serializers.FileField(),
         required=False,

@@ -32,7 +32,7 @@ class NewPrioritySerializer(FormSerializer):
 
     probes = NewProbeSerializer(many=True, required=False)
 
-    def form_files(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    def form_files(self, values: Mapping[str, Any]) -> Any:
         if not values.get("probes"):
             return super().form_files(values)
         if values.get("file"):

@@ -6,7 +6,9 @@ from rest_framework import serializers
 
 from contributions.models import Dataset, DatasetVersion, Expert, Priority, Probe
 
-PAGE = {"source": "get_absolute_url", "help_text": "Its page on the site."}
+
+def page_field() -> serializers.CharField:
+    return serializers.CharField(source="get_absolute_url", help_text="Its page on the site.")
 
 
 class PrioritySerializer(serializers.ModelSerializer[Priority]):
@@ -14,7 +16,7 @@ class PrioritySerializer(serializers.ModelSerializer[Priority]):
     merged_into = serializers.IntegerField(source="merged_into_id", allow_null=True)
     probes = serializers.IntegerField(source="probe_count")
     experts = serializers.IntegerField(source="expert_count")
-    page = serializers.CharField(**PAGE)
+    page = page_field()
 
     class Meta:
         model = Priority
@@ -40,7 +42,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     missing_for_training = serializers.ListField(
         child=serializers.CharField(), help_text="What the card lacks before an expert may learn."
     )
-    page = serializers.CharField(**PAGE)
+    page = page_field()
 
     class Meta:
         model = Dataset
@@ -55,7 +57,7 @@ class VersionSerializer(serializers.ModelSerializer[DatasetVersion]):
     is_cleared = serializers.BooleanField(
         help_text="Nothing personal was found in it, or its owner answers for it."
     )
-    page = serializers.CharField(**PAGE)
+    page = page_field()
 
     class Meta:
         model = DatasetVersion
@@ -96,11 +98,11 @@ class ExpertSerializer(serializers.ModelSerializer[Expert]):
     priority = serializers.IntegerField(source="priority_id")
     base = serializers.CharField(source="base.name")
     own_score = ScoreSerializer(allow_null=True)
-    page = serializers.CharField(**PAGE)
+    page = page_field()
 
     class Meta:
         model = Expert
-        fields = (
+        fields: tuple[str, ...] = (
             "id", "name", "owner", "purpose", "priority", "base", "source", "status",
             "status_reason", "adapter_sha256", "adapter_bytes", "tokens", "own_score",
             "submitted_at", "trained_at", "withdrawn_at", "page",

@@ -27,7 +27,8 @@ CONTENT_DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]+):")
 
 
 class NewUploadSerializer(FormSerializer):
-    """`name` of a new dataset, or the `dataset` of which this is the next version."""
+    """`name` of a new dataset, the `dataset` of which this is the next version, or neither, with
+    the purpose of an adapter."""
 
     form = UploadForm
 
@@ -53,8 +54,8 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     class Meta:
         model = Upload
         fields = (
-            "id", "name", "dataset", "filename", "size", "part_bytes", "part_count", "status",
-            "version", "sha256", "problem", "remedy", "parts", "url", "finish", "page",
+            "id", "purpose", "name", "dataset", "filename", "size", "part_bytes", "part_count",
+            "status", "version", "sha256", "problem", "remedy", "parts", "url", "finish", "page",
         )  # fmt: skip
 
     def get_dataset(self, upload: Upload) -> int | None:
@@ -175,9 +176,14 @@ class FinishUpload(Endpoint):
     @takes(None, UploadSerializer, status=202)
     def post(self, request: Request, pk: int) -> Response:
         """All parts are here: a worker puts them together and checks the whole. GET the upload to
-        hear how far that is."""
-        upload = actions.upload_finish(upload=access.upload_owned_by(self.member, pk))
-        return self.shown(UploadSerializer, upload, 202)
+        hear how far that is. An adapter waits until an expert is made of it."""
+        upload = access.upload_owned_by(self.member, pk)
+        if upload.is_adapter:
+            sha256 = actions.adapter_sha256(upload=upload)
+            page = f"{reverse('contributions:expert_bring')}?upload={upload.pk}"
+            told = UploadSerializer(upload).data | {"sha256": sha256, "page": page}
+            return Response(told, 202)
+        return self.shown(UploadSerializer, actions.upload_finish(upload=upload), 202)
 
 
 def _content_digest(request: Request) -> str:

@@ -8,7 +8,7 @@ from django.conf.locale import LANG_INFO
 
 from contributions import card, licences
 from contributions.forms.fields import OnceForm, area, data_file
-from contributions.models import Dataset
+from contributions.models import Dataset, Upload
 
 
 class DatasetForm(OnceForm):
@@ -28,11 +28,15 @@ class VersionForm(OnceForm):
 
 
 class UploadForm(forms.Form):
-    """How an upload in parts begins: for a new dataset called `name`, or for `dataset`."""
+    """How an upload in parts begins: for a new dataset called `name`, for `dataset`, or with the
+    purpose of an adapter."""
 
     once = forms.UUIDField(required=False)
     name = forms.CharField(max_length=80, required=False)
     dataset = forms.IntegerField(min_value=1, required=False)
+    purpose = forms.ChoiceField(
+        choices=Upload.Purpose.choices, initial=Upload.Purpose.DATASET, required=False
+    )
     filename = forms.CharField(max_length=240)
     size = forms.IntegerField(
         min_value=1, error_messages={"min_value": "The file is empty. Choose one with rows."}
@@ -40,6 +44,11 @@ class UploadForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
+        values["purpose"] = values.get("purpose") or Upload.Purpose.DATASET
+        if values["purpose"] == Upload.Purpose.ADAPTER:
+            if values.get("name") or values.get("dataset"):
+                raise forms.ValidationError("An adapter is no dataset: leave out name and dataset.")
+            return values
         if bool(values.get("name")) == bool(values.get("dataset")) and not self.errors:
             raise forms.ValidationError(
                 "Say either what the new dataset is called (name), or of which dataset this is "

@@ -15,7 +15,8 @@ from mosaic_site.lifecycle import Lifecycle
 UPLOAD_LIFECYCLE = Lifecycle(
     "upload",
     {
-        "open": frozenset({"joining", "aborted", "expired"}),
+        # An adapter is finished without being joined: an expert is made of it.
+        "open": frozenset({"joining", "finished", "aborted", "expired"}),
         "joining": frozenset({"finished", "open"}),
         "finished": frozenset(),
         "aborted": frozenset(),
@@ -49,11 +50,16 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 class Upload(models.Model):
     """A file that arrives in parts. It counts for nothing until it is finished.
 
-    It becomes the first version of a new dataset called `name`, or the next one of `dataset`.
-    Until it is finished its `size` is reserved in its owner's quota, and its name too. Once all of
-    it is here a worker puts the parts together; where the whole is not taken it is open again, and
-    `problem` and `remedy` say why.
+    It becomes the first version of a new dataset called `name`, or the next one of `dataset`; or,
+    with the purpose of an adapter, an expert that is brought with it. Until it is finished its
+    `size` is reserved in its owner's quota, and its name too. Once all of a dataset is here a
+    worker puts the parts together; where the whole is not taken it is open again, and `problem`
+    and `remedy` say why.
     """
+
+    class Purpose(models.TextChoices):
+        DATASET = "dataset", "a dataset"
+        ADAPTER = "adapter", "an adapter"
 
     class Status(models.TextChoices):
         OPEN = "open", "open"
@@ -64,6 +70,10 @@ class Upload(models.Model):
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="uploads"
+    )
+    # Of the database too: an older release that still runs beside this one does not name it.
+    purpose = models.CharField(
+        max_length=10, choices=Purpose, default=Purpose.DATASET, db_default=Purpose.DATASET
     )
     name = models.CharField(max_length=80, blank=True)
     dataset = models.ForeignKey(
@@ -104,17 +114,25 @@ class Upload(models.Model):
                 name="upload_status_known",
             ),
             models.CheckConstraint(
-                condition=models.Q(dataset__isnull=True) ^ models.Q(name=""),
+                condition=models.Q(purpose="adapter", dataset=None, name="")
+                | (
+                    models.Q(purpose="dataset")
+                    & (models.Q(dataset__isnull=True) ^ models.Q(name=""))
+                ),
                 name="upload_for_one_thing",
             ),
             models.CheckConstraint(
-                condition=models.Q(status="finished") ^ models.Q(version__isnull=True),
+                condition=models.Q(purpose="adapter", version=None)
+                | (
+                    models.Q(purpose="dataset")
+                    & (models.Q(status="finished") ^ models.Q(version__isnull=True))
+                ),
                 name="upload_finished_as_a_version",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.filename} for {self.dataset or self.name}"
+        return f"{self.filename} for {self.dataset or self.name or 'an expert'}"
 
     def get_absolute_url(self) -> str:
         return reverse("contributions:upload_detail", args=[self.pk])
@@ -123,6 +141,10 @@ class Upload(models.Model):
     def folder(self) -> str:
         """Where its parts lie in the storage."""
         return f"uploads/{self.pk}-{self.once.hex}"
+
+    @property
+    def is_adapter(self) -> bool:
+        return self.purpose == self.Purpose.ADAPTER
 
     @property
     def part_count(self) -> int:

@@ -1,7 +1,7 @@
 """Proposals, their discussion, and what members think of priorities."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 from django import forms
 from rest_framework import serializers
@@ -55,7 +55,7 @@ class ReportSerializer(FormSerializer):
         fields["ground"].required = False
         return fields
 
-    def make_form(self, data: Mapping[str, Any], files: Mapping[str, Any]) -> forms.Form:
+    def make_form(self, data: Mapping[str, Any], files: Any) -> forms.Form:
         return ReportForm(data, files, contest=self.context["contest"])
 
 
@@ -201,27 +201,32 @@ class OneComment(Endpoint):
 
 class _Report(Endpoint):
     scope = Scope.PROPOSALS_WRITE
-    door: ClassVar[Callable[[int], Thing]]
+
+    def thing(self, pk: int) -> Thing:
+        raise NotImplementedError
 
     @takes(ReportSerializer, ReportedSerializer, status=201)
     def post(self, request: Request, pk: int) -> Response:
         """Ask the stewards to look at it; as its author, to look at its removal again."""
-        thing = type(self).door(pk)
+        thing = self.thing(pk)
         form = self.filled(ReportSerializer, contest=thing.author_id == self.member.pk)
         report = actions.report_make(member=self.member, thing=thing, reason=form.full_reason)
         return self.shown(ReportedSerializer, report, 201)
 
 
 class ReportComment(_Report):
-    door = staticmethod(access.comment_for_anyone)
+    def thing(self, pk: int) -> Thing:
+        return access.comment_for_anyone(pk)
 
 
 class ReportProposal(_Report):
-    door = staticmethod(access.proposal_for_anyone)
+    def thing(self, pk: int) -> Thing:
+        return access.proposal_for_anyone(pk)
 
 
 class ReportSlate(_Report):
-    door = staticmethod(access.slate_for_anyone)
+    def thing(self, pk: int) -> Thing:
+        return access.slate_for_anyone(pk)
 
 
 class Opinion(Endpoint):

@@ -56,7 +56,7 @@ class NewSlateSerializer(FormSerializer):
     approvals = _keys()
     answers = AnswersField(required=False, default=dict)
 
-    def make_form(self, data: Mapping[str, Any], files: Mapping[str, Any]) -> SlateForm:
+    def make_form(self, data: Mapping[str, Any], files: Any) -> SlateForm:
         round_ = self.context["round"]
         candidates = list(access.candidates_for_anyone(round_))
         return SlateForm(candidates, access.questions_for_anyone(round_), data, files)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from contributions.api.serializers import PAGE, ExpertSerializer
+from contributions.api.serializers import ExpertSerializer, page_field
 from governance.models import Candidate, Comment, Proposal, ProposalVersion, Question, Round, Slate
 
 
@@ -16,7 +16,7 @@ class RoundSerializer(serializers.ModelSerializer[Round]):
     )
     takes_ballots = serializers.BooleanField()
     lot_commitment = serializers.CharField(help_text="SHA-256 of the seed that settles ties.")
-    page = serializers.CharField(**PAGE)
+    page = page_field()
 
     class Meta:
         model = Round
@@ -86,11 +86,11 @@ class ProposalSerializer(_ModeratedSerializer):
     version = serializers.IntegerField(source="latest.number")
     endorsements = serializers.IntegerField(source="endorsement_count")
     comments = serializers.IntegerField(source="comment_count")
-    page = serializers.CharField(**PAGE)
+    page = page_field()
 
     class Meta:
         model = Proposal
-        fields = (
+        fields: tuple[str, ...] = (
             "id", "kind", "expert", "author", "title", "version", "threshold", "status",
             "status_reason", "endorsements", "comments", "removed", "removal_reason",
             "created_at", "page",
@@ -139,7 +139,7 @@ class SlateSerializer(_ModeratedSerializer):
     why = serializers.SerializerMethodField()
     approvals = serializers.SerializerMethodField()
     answers = serializers.SerializerMethodField(help_text="By the question's number.")
-    page = serializers.CharField(**PAGE)
+    page = page_field()
 
     class Meta:
         model = Slate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -11,22 +10,16 @@ from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.pagination import PageNumberPagination
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mosaic_site.api.forms import FormSerializer
+from mosaic_site.api.pages import Pages
 from mosaic_site.members.models import Scope, User
 
 F = TypeVar("F", bound=Callable[..., Any])
 Shape = type[serializers.BaseSerializer[Any]]
 BINARY = OpenApiTypes.BINARY
-
-
-class Pages(PageNumberPagination):
-    page_size = 25
-    page_size_query_param = "page_size"
-    max_page_size = 100
 
 
 class Endpoint(APIView):
@@ -42,7 +35,7 @@ class Endpoint(APIView):
 
     @property
     def person(self) -> User | AnonymousUser:
-        return cast("User | AnonymousUser", self.request.user)
+        return self.request.user
 
     @property
     def member(self) -> User:
@@ -70,7 +63,7 @@ class Endpoint(APIView):
     def listed(self, shape: Shape, rows: QuerySet[Any] | list[Any], **context: Any) -> Response:
         """A page of them."""
         pages = self.pagination_class()
-        page = pages.paginate_queryset(cast(Any, rows), self.request, view=self)
+        page: list[Any] | None = pages.paginate_queryset(cast(Any, rows), self.request, view=self)
         return pages.get_paginated_response(self._told(shape, page, context, many=True).data)
 
     def _told(
@@ -101,21 +94,18 @@ class Endpoint(APIView):
 def shows(shape: Any, *query: OpenApiParameter, status: int = 200) -> Callable[[F], F]:
     """Describes an address that answers with one `shape`, with a file (BINARY), or with none."""
     code: Any = (status, "application/octet-stream") if shape is BINARY else status
-    return cast("Callable[[F], F]", extend_schema(responses={code: shape}, parameters=[*query]))
+    return extend_schema(responses={code: shape}, parameters=[*query])
 
 
 def lists(shape: Shape, *query: OpenApiParameter) -> Callable[[F], F]:
     """Describes one that answers with a page of them."""
     many = shape(many=True)
-    return cast("Callable[[F], F]", extend_schema(responses={200: many}, parameters=[*query]))
+    return extend_schema(responses={200: many}, parameters=[*query])
 
 
 def takes(form: Any, shape: Any, *query: OpenApiParameter, status: int = 200) -> Callable[[F], F]:
     """Describes one that takes a `form` and answers with a `shape`."""
-    return cast(
-        "Callable[[F], F]",
-        extend_schema(request=form, responses={status: shape}, parameters=[*query]),
-    )
+    return extend_schema(request=form, responses={status: shape}, parameters=[*query])
 
 
 def query(name: str, about: str, among: list[str] | None = None) -> OpenApiParameter:
@@ -130,8 +120,3 @@ class ReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(
         max_length=2000, required=False, default="", allow_blank=True, help_text="Public."
     )
-
-
-def as_json(value: Any) -> Any:
-    """Plain JSON of what dataclasses made of it: tuples become lists."""
-    return json.loads(json.dumps(value))

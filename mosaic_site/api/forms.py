@@ -7,7 +7,7 @@ passes them goes through the form itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django import forms
 from rest_framework import serializers
@@ -25,6 +25,13 @@ Field = serializers.Field[Any, Any, Any, Any]
 
 def _key(**kwargs: Any) -> Field:
     return serializers.IntegerField(min_value=1, max_value=LARGEST_KEY, **kwargs)
+
+
+def _bounds(field: forms.IntegerField) -> dict[str, Any]:
+    """Its least and its largest value; a whole number fits the database in any case."""
+    whole = not isinstance(field, forms.FloatField)
+    largest = LARGEST_KEY if field.max_value is None and whole else field.max_value
+    return {"min_value": field.min_value, "max_value": largest}
 
 
 def field_for(field: forms.Field) -> Field:
@@ -60,14 +67,11 @@ def field_for(field: forms.Field) -> Field:
                 choices = [(field.coerce(value), label) for value, label in choices]
             return serializers.ChoiceField(choices=choices, **common)
         case forms.FloatField():
-            return serializers.FloatField(
-                min_value=field.min_value, max_value=field.max_value, allow_null=True, **common
-            )
+            return serializers.FloatField(allow_null=True, **_bounds(field), **common)
         case forms.IntegerField():
             if field.initial is not None:
                 common["required"] = False
-            highest = LARGEST_KEY if field.max_value is None else field.max_value
-            return serializers.IntegerField(min_value=field.min_value, max_value=highest, **common)
+            return serializers.IntegerField(**_bounds(field), **common)
         case forms.BooleanField():
             return serializers.BooleanField(**common)
         case forms.UUIDField():
@@ -104,7 +108,7 @@ class FormSerializer(serializers.Serializer[Any]):
         }
         return {**derived, **declared}
 
-    def make_form(self, data: Mapping[str, Any], files: Mapping[str, Any]) -> forms.Form:
+    def make_form(self, data: Mapping[str, Any], files: Any) -> forms.Form:
         """The form with what was sent; for forms that must know more."""
         return self.form(data, files)
 
@@ -112,8 +116,9 @@ class FormSerializer(serializers.Serializer[Any]):
         """What was sent, as the form calls it."""
         return dict(values)
 
-    def form_files(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        return cast(Mapping[str, Any], self.context["request"].FILES)
+    def form_files(self, values: Mapping[str, Any]) -> Any:
+        """Its files by name, as a form takes them."""
+        return self.context["request"].FILES
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         begun = {

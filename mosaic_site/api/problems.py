@@ -39,7 +39,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What is wrong, as a sentence for a person.")
     remedy = serializers.CharField(help_text="What to do, or empty.")
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]  # the member's name
         child=serializers.ListField(child=serializers.CharField()),
         help_text="The sentences about each field; empty where it is not about fields.",
     )
@@ -98,8 +98,9 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     if not isinstance(error, exceptions.APIException):
         return None
     response = _response(_told(error))
-    if isinstance(error, exceptions.Throttled) and error.wait is not None:
-        response.headers["Retry-After"] = str(math.ceil(error.wait))
+    wait: float | None = getattr(error, "wait", None)
+    if wait is not None:
+        response.headers["Retry-After"] = str(math.ceil(wait))
     if header := getattr(error, "auth_header", None):
         response.headers["WWW-Authenticate"] = header
     return response

@@ -68,7 +68,7 @@ def _operation(
                 one.get("description", ""),
             )
             for one in said.get("parameters", [])
-            if one["in"] != "path" and one["name"] not in {"page", "page_size"}
+            if one.get("in", "path") != "path"  # which page, by reference, is said of all lists
         ],
         body=list(_fields(_shape(content, schema), schema)),
         answer=list(_fields(_resolved(results.get("items", {}), schema), schema))

@@ -7,6 +7,7 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS
 
 from mosaic_site.api.authentication import BearerAuthentication
+from mosaic_site.api.pages import Pages
 from mosaic_site.api.problems import MEDIA_TYPE, ProblemSerializer
 from mosaic_site.members.models import Scope
 
@@ -28,7 +29,9 @@ class Described(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        problem = self._get_response_for_code(ProblemSerializer, "default", [MEDIA_TYPE])
+        problem = self._get_response_for_code(  # type: ignore[no-untyped-call]
+            ProblemSerializer, "default", [MEDIA_TYPE]
+        )
         return bodies | {"default": problem | {"description": "What went wrong, and what to do."}}
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
@@ -51,5 +54,22 @@ class Described(AutoSchema):
         return "_".join([self.method.lower(), *(word.strip("{}") for word in words)])
 
     def get_summary(self) -> str:
-        """The first sentence of the description."""
-        return self.get_description().strip().split("\n")[0].partition(". ")[0].rstrip(".")
+        """The first sentence of the description, where there are more."""
+        first, _, rest = " ".join(self.get_description().split()).partition(". ")
+        return first if rest else ""
+
+
+def shared(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """What every operation says alike stands once: its problems, and which page is asked for."""
+    responses: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
+    for methods in result["paths"].values():
+        for said in methods.values():
+            responses["Problem"] = said["responses"]["default"]
+            said["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
+            for place, one in enumerate(said.get("parameters", [])):
+                if one["name"] in {Pages.page_query_param, Pages.page_size_query_param}:
+                    parameters[one["name"]] = one
+                    said["parameters"][place] = {"$ref": f"#/components/parameters/{one['name']}"}
+    result["components"] |= {"responses": responses, "parameters": parameters}
+    return result

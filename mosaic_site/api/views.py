@@ -29,19 +29,32 @@ from mosaic_site.notices.models import Notice
 def description() -> dict[str, Any]:
     """The API in OpenAPI 3.1. It changes with the code alone."""
     generator = SchemaGenerator()  # type: ignore[no-untyped-call]
-    schema: dict[str, Any] = generator.get_schema(request=None, public=True)
-    return schema
+    found: dict[str, Any] = generator.get_schema(  # type: ignore[no-untyped-call]
+        request=None, public=True
+    )
+    return found
 
 
 @require_safe
 def schema(request: HttpRequest) -> JsonResponse:
-    return JsonResponse(description(), content_type="application/vnd.oai.openapi+json")
+    return JsonResponse(
+        description(),
+        content_type="application/vnd.oai.openapi+json",
+        json_dumps_params={"separators": (",", ":"), "ensure_ascii": False},
+    )
 
 
 @require_safe
 def reference(request: HttpRequest) -> HttpResponse:
-    """The same for people."""
-    context = {"parts": reference_of(description()), "scopes": Scope.choices}
+    """The same for people: all addresses, and `?part=` one of them in full."""
+    parts = reference_of(description())
+    asked = request.GET.get("part", "")
+    context = {
+        "parts": parts,
+        "part": asked if asked in parts else "",
+        "operations": parts.get(asked, []),
+        "scopes": Scope.choices,
+    }
     return render(request, "api/reference.html", context)
 
 

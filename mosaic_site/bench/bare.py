@@ -28,7 +28,9 @@ def answer(request: HttpRequest, address: str) -> HttpResponse:
         for query in page["queries"]:
             cursor.execute(query)
             cursor.fetchall()
-    return HttpResponse(page["body"])
+    body = page["body"].encode()
+    # Without it the server would send the page in chunks.
+    return HttpResponse(body, headers={"Content-Length": len(body)})
 
 
 urlpatterns = [path("<path:address>", answer), path("", answer, {"address": ""})]

@@ -1,8 +1,8 @@
 """Settings of a site that is nothing but `bare`."""
 
-from mosaic_site.bench.on_postgresql import *  # noqa: F403
+from mosaic_site.bench.postgresql import database
 
-MIDDLEWARE: list[str] = []
+SECRET_KEY = "only for the bench"
+ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "mosaic_site.bench.bare"
-INSTALLED_APPS: list[str] = []
-TEMPLATES: list[object] = []
+DATABASES = {"default": database()}

@@ -57,9 +57,9 @@ def measure(data: Path | None, say: Callable[[str], None]) -> list[Measurement]:
             _read(port, WARM_SECONDS, paths)
         for block in range(BLOCKS):
             for name in SERVERS if block % 2 else reversed(SERVERS):
-                found = _read(ports[name], BLOCK_SECONDS, paths)
-                read[name].rates.append(len(found["taken"]) / found["seconds"])
-                read[name].taken += found["taken"]
+                taken, seconds = _read(ports[name], BLOCK_SECONDS, paths)
+                read[name].rates.append(len(taken) / seconds)
+                read[name].taken += taken
             told = ", ".join(f"{name} {each.rates[-1]:.0f}" for name, each in read.items())
             say(f"block {block + 1} of {BLOCKS}, pages a second: {told}")
     return _measurements(read, len(paths))
@@ -113,14 +113,15 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _read(port: int, seconds: float, paths: list[str]) -> dict[str, list[float] | float]:
+def _read(port: int, seconds: float, paths: list[str]) -> tuple[list[float], float]:
+    """The seconds of every page, and of the whole."""
     program = [sys.executable, "-m", "mosaic_site.bench.reading"]
     arguments = [str(port), str(READERS), str(seconds), *paths]
     done = subprocess.run([*program, *arguments], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise NotMeasured("A page was not answered.")
-    found: dict[str, list[float] | float] = json.loads(done.stdout)
-    return found
+    found = json.loads(done.stdout)
+    return found["taken"], found["seconds"]
 
 
 def _measurements(read: dict[str, _Read], pages: int) -> list[Measurement]:

@@ -33,7 +33,7 @@ def measure(data: Path | None, say: Callable[[str], None]) -> list[Measurement]:
     home = Path(settings.MOSAIC_HOME)
     # The form is let through whole, so that both ways bring the same file.
     env = {"MOSAIC_UPLOAD_LIMIT_MIB": "1024"}
-    services = ("redis", "web", "worker-default")
+    services = ("redis", "web", "worker-checks")
     with Stack(home, services=services, env=env, say=say) as stack:
         say("making a file of 1 GB and one of 300 MB")
         large = _file(home / "large.csv", LARGE_BYTES, SEED)

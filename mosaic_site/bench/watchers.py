@@ -22,6 +22,7 @@ from mosaic_site.bench.measurement import Measurement, NotMeasured, percentile
 from mosaic_site.bench.rows import make_rows
 from mosaic_site.members.models import User
 from mosaic_site.supervisor import Stack
+from mosaic_site.supervisor.machine import last_line
 from training_workers.models import Job
 
 WATCHERS, BLOCKS, SEED = 1_000, 3, 7
@@ -50,7 +51,7 @@ def measure(data: Path | None, say: Callable[[str], None]) -> list[Measurement]:
         alone, watched, seen = [], [], []
         for block in range(BLOCKS):
             alone.append(_speed(job))
-            with _watchers(stack.port, job) as process:
+            with _watchers(stack, job) as process:
                 time.sleep(SETTLE_SECONDS)
                 since = time.time()
                 watched.append(_speed(job))
@@ -132,15 +133,16 @@ def _speed(job: Job) -> float:
 
 
 @contextmanager
-def _watchers(port: int, job: Job) -> Iterator["subprocess.Popen[str]"]:
-    program = [sys.executable, "-m", "mosaic_site.bench.watching", str(port), str(job.pk)]
+def _watchers(stack: Stack, job: Job) -> Iterator["subprocess.Popen[str]"]:
+    program = [sys.executable, "-m", "mosaic_site.bench.watching", str(stack.port), str(job.pk)]
     process = subprocess.Popen(
         [*program, str(WATCHERS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
-            raise NotMeasured(f"{WATCHERS} sockets could not be opened.")
+            said = last_line(stack.log("web"))
+            raise NotMeasured(f"{WATCHERS} sockets could not be opened; the site says: {said}")
         yield process
     finally:
         process.kill()

@@ -15,6 +15,7 @@ from collections import Counter
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin
 
 AT_ONCE = 50
 _STEP = re.compile(r'<progress value="(\d+)"')
@@ -38,7 +39,7 @@ async def main(port: int, job: int, watchers: int) -> None:
     async def join() -> ClientConnection:
         async with gate:
             return await connect(
-                url, origin=origin, compression=None, open_timeout=60, ping_interval=None
+                url, origin=Origin(origin), compression=None, open_timeout=60, ping_interval=None
             )
 
     connections = await asyncio.gather(*[join() for _ in range(watchers)])

@@ -110,7 +110,7 @@ def configuration(*, machine_readable: bool) -> dict[str, Any]:
             # Uvicorn's own lines hold paths and addresses; ours say the rest, with the id.
             "uvicorn": {"handlers": [], "propagate": True, "level": "INFO"},
             "uvicorn.access": {"handlers": [], "propagate": True, "level": "WARNING"},
-            "uvicorn.error": {"handlers": [], "propagate": True, "level": "INFO"},
+            "uvicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"},
             # The same again for each 404, with its path and outside of the request.
             "django.request": {"level": "ERROR"},
             # Every task is told once, when it has ended.

@@ -17,7 +17,6 @@ from math import inf
 import redis
 from django.conf import settings
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.utils import floatToGoString
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ def cumulated(bounds: Sequence[float], counts: Sequence[float]) -> list[tuple[st
     total, buckets = 0.0, []
     for bound, count in zip((*bounds, inf), counts, strict=True):
         total += count
-        buckets.append((floatToGoString(bound), total))
+        buckets.append(("+Inf" if bound == inf else str(float(bound)), total))
     return buckets
 
 

@@ -147,7 +147,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": [],  # choices stand where they are used, not under invented names
+    # Not its own for choices: they stand where they are used, and under no invented names.
+    "POSTPROCESSING_HOOKS": ["mosaic_site.api.schema.shared"],
 }
 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "mosaic@localhost")

@@ -136,15 +136,17 @@
     history.replaceState(null, "", upload.page + location.search);
     await sendParts(file, upload);
     const told = await persist(() => send("POST", upload.finish));
-    say("All of it is here. A worker puts it together and checks it.");
-    location.assign(told.page + location.search);
+    const adapter = told.purpose === "adapter";
+    say(adapter ? "All of it is here. Say what it is." : "All of it is here. A worker puts it together and checks it.");
+    location.assign(adapter ? told.page : told.page + location.search);
   }
 
   function begin(form, file) {
     if (place.dataset.resume) return () => send("GET", place.dataset.resume);
     const body = new FormData();
     body.set("once", crypto.randomUUID());
-    if (place.dataset.dataset) body.set("dataset", place.dataset.dataset);
+    if (place.dataset.purpose) body.set("purpose", place.dataset.purpose);
+    else if (place.dataset.dataset) body.set("dataset", place.dataset.dataset);
     else body.set("name", form.elements.name.value.trim());
     body.set("filename", file.name);
     body.set("size", file.size);

@@ -152,8 +152,13 @@ def test_it_is_openapi_and_says_what_each_token_needs(client: Client) -> None:
 
 def test_people_can_read_it(client: Client) -> None:
     page = client.get(reverse("api:reference")).content.decode()
+    part = client.get(reverse("api:reference"), {"part": "rounds"}).content.decode()
 
-    assert "<code>PUT /api/v1/rounds/{id}/ballot/</code> Cast your ballot, or change it." in page
-    assert "Needs a token with <code>vote</code>." in page
+    link = "?part=rounds#put_rounds_id_ballot"
+    here = "<code>PUT /api/v1/rounds/{id}/ballot/</code>"
+    assert f'<a href="{link}">{here}</a></dt><dd>Cast your ballot, or change it.' in page
+    assert 'id="put_rounds_id_ballot"' in part and here in part
+    assert "Needs a token with <code>vote</code>." in part
+    assert '<td data-label="Name"><code>approvals</code> <span' in part
     for scope in Scope:
         assert f"<dt><code>{scope}</code></dt>" in page

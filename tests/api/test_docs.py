@@ -33,7 +33,7 @@ def _code(language: str) -> str:
     page = (ROOT / "docs" / "rest.md").read_text(encoding="utf-8")
     found = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
     assert len(found) == 1
-    return found[0]
+    return str(found[0])
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 import base64
 import hashlib
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from contributions import actions
 from contributions.models import DatasetVersion, Expert
@@ -78,7 +81,9 @@ def brought(program: Program) -> Any:
         headers={"Content-Digest": f"sha-256=:{digest}:"},
     )
     assert put.status_code == 200
-    made = program.client.post(upload["finish"]).json()
+    assert program.client.post(upload["finish"]).json()["status"] == "joining"
+    actions.reconcile_uploads()
+    made = program.get(f"uploads/{upload['id']}/")
     actions.version_check(version_id=made["version"])
     program.ask("put", f"datasets/{made['dataset']}/card/", CARD)
     return made
@@ -121,7 +126,7 @@ def test_data_in_parts_become_an_expert(ada: Program) -> None:
     assert ada.get(f"dataset-versions/{made['version']}/rows/")["count"] == 2
     assert ada.get(f"dataset-versions/{made['version']}/report/")["report"]["rows"] == 2
     file = ada.client.get(f"/api/v1/dataset-versions/{made['version']}/file/")
-    assert b"".join(file) == CSV.encode()  # type: ignore[arg-type]
+    assert b"".join(file) == CSV.encode()
     assert file.headers["Content-Security-Policy"].startswith("sandbox")
     dataset = ada.get(f"datasets/{made['dataset']}/")
     assert (dataset["languages"], dataset["tags"]) == (["en", "de"], ["library-desk"])
@@ -187,6 +192,80 @@ def test_an_adapter_is_brought_and_brought_again(ada: Program) -> None:
         "post", f"experts/{expert.pk}/bring-again/", about | {"purpose": "Answers letters."}
     )
     assert (again["status"], again["purpose"]) == ("submitted", "Answers letters.")
+
+
+def packed() -> bytes:
+    """An adapter's folder as a zip."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name, content in adapters.folder().items():
+            archive.writestr(name, content)
+    return whole.getvalue()
+
+
+def sent_in_parts(ada: Program, content: bytes, leave_out: int = 0) -> Any:
+    about = {"purpose": "adapter", "filename": "mine.zip", "size": len(content)}
+    upload = ada.ask("post", "uploads/", about, 201)
+    size = upload["part_bytes"]
+    for number in range(1, upload["part_count"] + 1 - leave_out):
+        part = content[(number - 1) * size : number * size]
+        digest = base64.b64encode(hashlib.sha256(part).digest()).decode()
+        put = ada.client.put(
+            f"{upload['url']}?part={number}",
+            part,
+            content_type="application/octet-stream",
+            headers={"Content-Digest": f"sha-256=:{digest}:"},
+        )
+        assert put.status_code == 200
+    return upload
+
+
+def test_a_large_adapter_comes_in_parts(ada: Program, settings: Settings) -> None:
+    make_base()
+    owner, content = User.objects.get(username="ada"), packed()
+    settings.MOSAIC_PART_BYTES = len(content) // 3
+    upload = sent_in_parts(ada, content)
+    about = {"purpose": "Answers.", "origin": "Letters.", "licence": "CC-BY-4.0", "name": "Mine"}
+    about["priority"] = str(make_priority(owner).pk)
+
+    whole = ada.client.post(upload["finish"])
+
+    assert whole.json()["sha256"] == hashlib.sha256(content).hexdigest()
+    person = Client()
+    person.force_login(owner)
+    page = person.get(whole.json()["page"]).content.decode()
+    assert f'<option value="{upload["id"]}" selected>mine.zip for an expert</option>' in page
+    stranger = Program(make_user("bob"))
+    assert (
+        "upload"
+        in stranger.ask("post", "experts/bring/", about | {"upload": upload["id"]}, 400)["errors"]
+    )
+    expert = ada.ask("post", "experts/bring/", about | {"upload": upload["id"]}, 201)
+    assert (expert["source"], expert["status"]) == ("brought", "submitted")
+    assert ada.get(f"uploads/{upload['id']}/")["status"] == "finished"
+    assert ada.get("uploads/")["uploads"] == []
+
+
+def test_one_of_which_parts_are_missing_becomes_nothing(ada: Program, settings: Settings) -> None:
+    make_base()
+    settings.MOSAIC_PART_BYTES = len(packed()) // 3
+    upload = sent_in_parts(ada, packed(), leave_out=1)
+    about = {"purpose": "Answers.", "origin": "Letters.", "licence": "CC-BY-4.0", "name": "Mine"}
+    about["priority"] = str(make_priority(make_user()).pk)
+
+    refused = [
+        ada.client.post(upload["finish"]).json(),
+        ada.ask("post", "experts/bring/", about | {"upload": upload["id"]}, 409),
+    ]
+
+    assert all("parts are not here yet" in answer["detail"] for answer in refused)
+    nothing = ada.ask("post", "experts/bring/", about, 400)
+    assert nothing["errors"]["adapter"] == ["Choose the adapter's folder as a zip, or its files."]
+    both = ada.ask(
+        "post", "uploads/", {"purpose": "adapter", "name": "X", "filename": "x", "size": 3}, 400
+    )
+    assert both["detail"] == "An adapter is no dataset: leave out name and dataset."
+    assert not Expert.objects.exists()
 
 
 def test_a_proposal_is_made_endorsed_discussed_and_withdrawn(ada: Program) -> None:

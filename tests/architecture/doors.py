@@ -198,6 +198,7 @@ DOORS: dict[str, tuple[Door, str]] = {
     "contributions:expert_list": (PUBLIC, ""),
     "contributions:expert_new": (MEMBERS, ""),
     "contributions:expert_bring": (MEMBERS, ""),
+    "contributions:adapter_upload": (MEMBERS, ""),
     "contributions:expert_bring_again": (OWNERS, "returned_brought_expert"),
     "contributions:expert_detail": (PUBLIC, "expert"),
     "contributions:expert_approve": (STEWARDS_VERB, "expert"),

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.architecture.source import ROOT, modules
@@ -9,7 +10,12 @@ from tests.architecture.source import ROOT, modules
 ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| (?P<default>.*?) \|", re.MULTILINE)
 # Read by libraries, or for the tests and benches alone.
 OF_OTHERS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DJANGO_SETTINGS_MODULE", "HF_HOME"}
-NOT_FOR_OPERATORS = {"MOSAIC_SCRATCH", "MOSAIC_POSTGRESQL_SOCKET", "MOSAIC_BENCH_BYTES"}
+NOT_FOR_OPERATORS = {
+    "MOSAIC_SCRATCH",
+    "MOSAIC_POSTGRESQL_SOCKET",
+    "MOSAIC_BENCH_BYTES",
+    "MOSAIC_BENCH_MINUTES",
+}
 
 
 @dataclass(frozen=True)
@@ -25,23 +31,36 @@ def read_by_the_code() -> list[Read]:
         found
         for module, tree in modules()
         if module.startswith("mosaic_site")
+        for constants in [_constants(tree)]
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and (found := _read(node)) is not None
+        if isinstance(node, ast.Call) and (found := _read(node, constants)) is not None
     ]
 
 
-def _read(call: ast.Call) -> Read | None:
+def _constants(tree: ast.Module) -> dict[str, object]:
+    """What a module assigns to names of its own, where that is a constant."""
+    return {
+        ast.unparse(target): line.value.value
+        for line in tree.body
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant)
+        for target in line.targets
+    }
+
+
+def _read(call: ast.Call, constants: Mapping[str, object]) -> Read | None:
     """`env.KIND(NAME, default)`, or `os.environ.get(NAME, default)`."""
     function = call.func
     if not (isinstance(function, ast.Attribute) and call.args):
         return None
-    by = ast.unparse(function.value)
+    if ast.unparse(function.value) not in {"env", "os.environ"}:
+        return None
     first = call.args[0]
-    if by not in {"env", "os.environ"} or not isinstance(first, ast.Constant):
+    name = first.value if isinstance(first, ast.Constant) else constants.get(ast.unparse(first))
+    if not isinstance(name, str):
         return None
     given = [*call.args[1:], *(word.value for word in call.keywords if word.arg == "default")]
     constant = given[0] if given and isinstance(given[0], ast.Constant) else None
-    return Read(str(first.value), None if constant is None else _shown(constant.value))
+    return Read(name, None if constant is None else _shown(constant.value))
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,6 @@
 """A backup, put into an empty database and an empty bucket, is the site as it was."""
 
 import os
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -26,7 +25,6 @@ class Site:
     """A site of a database and a bucket, of which only commands are run."""
 
     def __init__(self, socket: str, storage: str, home: Path) -> None:
-        self.home = home
         self.database = f"host={socket} user=postgres dbname=postgres"
         self.env = os.environ | Bucket.key | {
             "DJANGO_SETTINGS_MODULE": "mosaic_site.settings.production",
@@ -40,19 +38,17 @@ class Site:
             "ALLOWED_HOSTS": "mosaic.example",
         }  # fmt: skip
 
-    def manage(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "manage.py", *words],
+    def run(self, program: str) -> "subprocess.CompletedProcess[str]":
+        """A program inside the site; what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", "shell", "--no-imports", "--command", program],
             cwd=ROOT,
             env=self.env,
             capture_output=True,
             text=True,
         )
-
-    def said(self, *words: str) -> str:
-        done = self.manage(*words)
         assert done.returncode == 0, done
-        return done.stdout
+        return done
 
 
 def pg(program: str, *words: str, **options: Any) -> None:
@@ -60,14 +56,31 @@ def pg(program: str, *words: str, **options: Any) -> None:
 
 
 FILL = """
+from django.core.management import call_command
 from tests.factories import make_dataset, make_user
+call_command("migrate", verbosity=0)
+call_command("register_base", verbosity=0)
 owner = make_user("ada")
 make_dataset(owner, name="Bikes")
 make_dataset(owner, name="Books")
+call_command("verify_ledger")
 """
-MOVE_THE_BASE = """
+CHECK = """
+from django.core.management import call_command
+call_command("migrate", "--check", verbosity=0)
+call_command("verify_ledger")
+call_command("check_files", "--thorough")
+call_command("check_bases")
+"""
+CHECK_WHAT_IS_BROKEN = """
+from django.core.management import CommandError, call_command
 from contributions.models import Base
 Base.objects.update(source="/nowhere")
+for words in (["check_files", "--thorough"], ["check_bases"]):
+    try:
+        call_command(*words)
+    except CommandError as error:
+        print(error)
 """
 
 
@@ -75,16 +88,12 @@ def test_database_and_bucket_come_back(tmp_path: Path) -> None:
     dump = tmp_path / "mosaic.dump"
     with postgresql() as there, object_server() as storage:
         before = Site(there[SOCKET], storage, tmp_path / "before")
-        before.said("migrate", "--no-input")
-        before.said("register_base")
-        before.said("shell", "--no-imports", "--command", FILL)
-        ledger = before.said("verify_ledger")
+        ledger = before.run(FILL).stdout
         assert "chain intact" in ledger
         pg("pg_dump", "--format=custom", f"--file={dump}", before.database)
         bucket = Bucket(storage)
         kept = {name: bucket.get(name) for name in bucket.names()}
         assert len(kept) == 6  # of each dataset the upload, the rows and the index
-        shutil.rmtree(before.home, ignore_errors=True)
 
     with postgresql() as there, object_server() as storage:
         after = Site(there[SOCKET], storage, tmp_path / "after")
@@ -93,19 +102,15 @@ def test_database_and_bucket_come_back(tmp_path: Path) -> None:
         for name, content in kept.items():
             bucket.put(name, content)
 
-        assert after.said("verify_ledger") == ledger
-        after.said("migrate", "--check")
-        assert "Every file" in after.said("check_files", "--thorough")
-        assert "Every registered base" in after.said("check_bases")
+        said = after.run(CHECK).stdout
+        assert said.startswith(ledger)
+        assert "Every file" in said and "Every registered base" in said
 
         lost, altered = sorted(name for name in kept if name.endswith(".upload"))
         bucket.delete(lost)
         bucket.put(altered, b"something else")
-        found = after.manage("check_files", "--thorough")
-        assert found.returncode == 1
+        found = after.run(CHECK_WHAT_IS_BROKEN)
         assert f"{lost} is not in the storage." in found.stderr
         assert f"{altered} is not what it was" in found.stderr
-        after.said("shell", "--no-imports", "--command", MOVE_THE_BASE)
-        amiss = after.manage("check_bases")
-        assert amiss.returncode == 1
-        assert "/nowhere is neither a folder on this machine nor the id of a model" in amiss.stderr
+        assert "/nowhere is neither a folder on this machine nor the id of a model" in found.stderr
+        assert "2 files are amiss." in found.stdout

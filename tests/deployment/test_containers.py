@@ -22,6 +22,7 @@ from tests.site.stack import eventually
 RUNS = {
     "web": "web",
     "worker": "worker-default",
+    "checks-worker": "worker-checks",
     "gpu-worker": "worker-gpu",
     "beat": "beat",
     "serving": "serving",

@@ -1,6 +1,7 @@
 """A release as a folder: others can load it, and nobody can change it unseen."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.engine.conftest import AdapterMaker
 from tests.engine.plain import ask
-from training_workers.engine.adapters import read_adapter
+from training_workers.engine.adapters import read_adapter, write_adapter
 from training_workers.engine.bases import Base, load_base
 from training_workers.engine.devtable import DevTable
 from training_workers.engine.pool import ExpertPool, Prompt, Sampling
@@ -88,6 +89,19 @@ def test_peft_loads_the_merge_without_us(
     write_release(tmp_path / "release", pool, strategy)
     answers = answer(strategy, pool, TEXTS, SAMPLING)
     assert plainly(base, tmp_path / "release" / "merged") == [one.text for one in answers]
+
+
+def test_an_adapter_names_its_base_as_the_hub_does(
+    llama: Base, random_adapter: AdapterMaker, tmp_path: Path
+) -> None:
+    for source, name in (
+        ("someone/base-1", "someone/base-1"),
+        (llama.source, Path(llama.source).name),
+    ):
+        adapter = read_adapter(random_adapter(llama, "blue"), llama)
+        write_adapter(tmp_path / "one", adapter.tensors, 1.0, replace(llama, source=source))
+        config = json.loads((tmp_path / "one" / "adapter_config.json").read_text())
+        assert config["base_model_name_or_path"] == name
 
 
 def test_a_merge_can_be_made_small(

@@ -435,6 +435,15 @@ def test_an_unknown_strategy_is_refused(tmp_path: Path) -> None:
         load_strategy(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"name": "nearest"}', '{"name": "soup", "more": 1}', '{"name": "chain"}']
+)
+def test_a_damaged_one_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "strategy.json").write_text(text)
+    with pytest.raises(ValueError, match=f"{tmp_path.name} is damaged"):
+        load_strategy(tmp_path)
+
+
 def test_best_single_weighs_priorities() -> None:
     on_cars = [True, True, False, False]
     table = DevTable(

@@ -17,8 +17,8 @@ from contributions import actions
 from contributions.models import Priority, Probe
 from governance import actions as decide
 from governance.models import Slate
-from mosaic_site.export import zipped
 from mosaic_site.members.models import User
+from mosaic_site.zipping import zipped
 from tests.architecture.things import Things
 from tests.factories import CSV, make_dataset, make_eligible_expert, make_priority, make_user
 from tests.governance.makers import make_comment, make_proposal

@@ -88,6 +88,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
             "MOSAIC_DEMO": "1",  # a steward without a second factor
             "MOSAIC_HEARTBEAT_TIMEOUT_SECONDS": "5",
             "MOSAIC_CHECKPOINT_COPY_SECONDS": "1",
+            "MOSAIC_CONTROLS": "monolith",
         }
         homes = [tmp_path_factory.mktemp(name) for name in ("ada", "ben")]
         stacks = [Stack(home, port=free_port(), env=env) for home in homes]
@@ -96,11 +97,12 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         stacks[0].manage("collectstatic", "--no-input", "--verbosity", "0")
         stacks[0].manage("migrate", "--no-input", "--verbosity", "0")
         stacks[0].manage("register_base")
+        ada, ben = stacks
         for stack in stacks:
             cleanup.callback(stack.stop)
             stack.start_pages()
         address = f"host={socket} user=postgres dbname=postgres"
-        yield Machines(*stacks, address, Bucket(env["MOSAIC_STORAGE"]))
+        yield Machines(ada, ben, address, Bucket(env["MOSAIC_STORAGE"]))
 
 
 def begin() -> str:
@@ -162,8 +164,8 @@ def test_two_machines_are_one_site(machines: Machines, tmp_path: Path) -> None:
     ada, ben = machines.ada, machines.ben
 
     # Uploaded on one machine, checked on the other: only there are workers.
-    upload(ada, act(ada, begin), tmp_path)
     ben.start_workers()
+    upload(ada, act(ada, begin), tmp_path)
     checked = "SELECT file FROM contributions_datasetversion WHERE status = 'valid'"
     [version] = eventually("it is checked", lambda: machines.rows(checked), seconds=300)
     assert version["file"] in machines.bucket.names("datasets/")
@@ -188,7 +190,7 @@ def test_two_machines_are_one_site(machines: Machines, tmp_path: Path) -> None:
 
     # Composed by either; both serving processes go over to the release.
     ben.start()
-    round_ = act(ada, cast.vote, experts=[expert])
+    round_ = act(ada, cast.vote, experts=[expert], seconds=20)
     tallied = "SELECT 1 FROM governance_round WHERE status = 'provisional'"
     eventually("the clock closes the round", lambda: machines.rows(tallied))
     act(ben, ratify, round_id=round_)

@@ -24,6 +24,7 @@ from mosaic_site.members.models import Scope
 from mosaic_site.members.tokens import token_make
 from mosaic_site.settings.paths import redis_socket
 from mosaic_site.supervisor import Stack
+from mosaic_site.supervisor.stack import REPOSITORY
 from tests.factories import make_user
 from tests.site.stack import act, eventually, hang
 from tests.training_workers.composed import QUESTIONS, compose_at_random
@@ -110,12 +111,12 @@ def client(site: Site) -> Iterator[openai.OpenAI]:
 
 
 def ask(client: openai.OpenAI, text: str = QUESTIONS[0], **options: Any) -> Any:
-    asked = {"model": "mosaic", "temperature": 0, "max_tokens": 8} | options
+    asked: dict[str, Any] = {"model": "mosaic", "temperature": 0, "max_tokens": 8} | options
     return client.chat.completions.create(messages=[{"role": "user", "content": text}], **asked)
 
 
 def go_on(client: openai.OpenAI, prompt: Any = TEXT, **options: Any) -> Any:
-    asked = {"model": "mosaic", "temperature": 0, "max_tokens": 8} | options
+    asked: dict[str, Any] = {"model": "mosaic", "temperature": 0, "max_tokens": 8} | options
     return client.completions.create(prompt=prompt, **asked)
 
 
@@ -162,7 +163,7 @@ class TestChat:
 
         (choice,) = answer.choices
         assert choice.message.role == "assistant" and choice.message.content
-        assert (answer.model, choice.finish_reason) == ("mosaic-1", "length")
+        assert answer.model == answer.system_fingerprint == "mosaic-1"
         owed = choice.mosaic
         assert (owed["release"], owed["strategy"], owed["level"]) == (1, "mixture", "logit")
         assert owed["route"]["expert"] == site.experts[0]
@@ -173,11 +174,14 @@ class TestChat:
     def test_usage_counts_the_tokens(self, client: openai.OpenAI) -> None:
         tokenizer = AutoTokenizer.from_pretrained(POCKET)
 
-        usage = ask(client, n=2, max_tokens=5).usage
+        answer = ask(client, n=2, max_tokens=2)
+
+        usage = answer.usage
+        assert [choice.finish_reason for choice in answer.choices] == ["length", "length"]
 
         assert usage.prompt_tokens == len(tokenizer(QUESTIONS[0] + SEPARATOR)["input_ids"])
-        assert usage.completion_tokens == 10
-        assert usage.total_tokens == usage.prompt_tokens + 10
+        assert usage.completion_tokens == 4
+        assert usage.total_tokens == usage.prompt_tokens + 4
 
     def test_a_stream_says_the_same_word_by_word(self, client: openai.OpenAI) -> None:
         whole = ask(client)
@@ -187,7 +191,8 @@ class TestChat:
         said = [chunk.choices[0] for chunk in chunks]
         assert "".join(one.delta.content or "" for one in said) == whole.choices[0].message.content
         assert said[0].delta.role == "assistant"
-        assert [one.finish_reason for one in said] == [None] * (len(said) - 1) + ["length"]
+        assert {one.finish_reason for one in said[:-1]} == {None}
+        assert said[-1].finish_reason == whole.choices[0].finish_reason
         assert said[-1].mosaic == whole.choices[0].mosaic
         for one in said[1:-1]:
             assert sum(share["share"] for share in one.mosaic["credit"]) == pytest.approx(1)
@@ -251,13 +256,13 @@ class TestChat:
     def test_messages_become_the_prompt_that_experts_learn_from(
         self, client: openai.OpenAI
     ) -> None:
-        talk = [
+        talk: Any = [
             {"role": "system", "content": "Be brief. "},
             {"role": "user", "content": [{"type": "text", "text": "Which bike?"}]},
         ]
         flat = f"system: Be brief.\nuser: Which bike?{SEPARATOR}"
 
-        answer = client.chat.completions.create(  # type: ignore[call-overload]
+        answer = client.chat.completions.create(
             model="mosaic", messages=talk, temperature=0, max_tokens=8
         )
 
@@ -267,7 +272,8 @@ class TestChat:
         (choice,) = ask(client, logprobs=True, top_logprobs=3).choices
 
         tokens = choice.logprobs.content
-        assert "".join(token.token for token in tokens).strip() == choice.message.content
+        said = "".join(token.token for token in tokens).removesuffix("<|end|>")
+        assert said.strip() == choice.message.content
         for token in tokens:
             assert len(token.top_logprobs) == 3
             assert token.top_logprobs[0].token == token.token  # greedy
@@ -291,11 +297,19 @@ class TestChat:
         assert credited(exclude=[second]) == {None, first, third}
         assert credited(include=[first, second], exclude=[first]) == {None, second}
         assert credited(exclude=site.experts) == {None}
-        alone = ask(client, model=f"mosaic/expert-{second}").choices[0]
-        assert (
-            alone.message
-            == ask(client, extra_body={"experts": {"include": [second]}}).choices[0].message
-        )
+
+    def test_one_that_is_called_by_name_answers_alone(
+        self, site: Site, client: openai.OpenAI
+    ) -> None:
+        for name, whom in (
+            (f"mosaic/expert-{site.experts[1]}", site.experts[1]),
+            ("mosaic/base", None),
+        ):
+            (choice,) = ask(client, model=name).choices
+            assert [one["expert"] for one in choice.mosaic["credit"]] == [whom]
+            assert choice.mosaic["route"]["reason"] == "It was asked for by name."
+            with pytest.raises(openai.BadRequestError, match="answers alone"):
+                ask(client, model=name, extra_body={"experts": {"exclude": site.experts}})
 
 
 class TestCompletions:
@@ -307,10 +321,9 @@ class TestCompletions:
             (choice,) = go_on(client, model=name, max_tokens=0, echo=True, logprobs=2).choices
             ids, expected = plainly(TEXT, None)
             found = choice.logprobs
-            assert choice.text == TEXT == "".join(found.tokens)
-            assert [TEXT[at:][: len(token)] for at, token in zip(
-                found.text_offset, found.tokens, strict=True
-            )] == found.tokens  # fmt: skip
+            assert choice.text == TEXT == "".join(found.tokens).strip()
+            for at, token in list(zip(found.text_offset, found.tokens, strict=True))[1:]:
+                assert TEXT[at:].startswith(token)
             assert found.token_logprobs[0] is found.top_logprobs[0] is None
             assert len(found.tokens) == len(ids)
             answers[name] = found.token_logprobs[1:]
@@ -330,9 +343,10 @@ class TestCompletions:
 
         assert go_on(client, ids).choices[0].text == go_on(client).choices[0].text
         echoed = go_on(client, [ids, ids[:3]], echo=True, max_tokens=1).choices
-        assert echoed[0].text.startswith(TEXT)
-        with pytest.raises(openai.BadRequestError, match="no token of such a number"):
-            go_on(client, [NOWHERE])
+        assert echoed[0].text.strip().startswith(TEXT)
+        for stream in (False, True):
+            with pytest.raises(openai.BadRequestError, match="no token of such a number"):
+                go_on(client, [NOWHERE], stream=stream)
 
     def test_several_prompts_are_answered_in_their_order(self, client: openai.OpenAI) -> None:
         alone = [go_on(client, text).choices[0].text for text in QUESTIONS]
@@ -351,9 +365,10 @@ class TestCompletions:
         assert "".join(one.text for one in said) == whole.text
         parts = [one.logprobs for one in said if one.logprobs]
         assert [at for part in parts for at in part.text_offset] == whole.logprobs.text_offset
-        assert [at for part in parts for at in part.token_logprobs] == pytest.approx(
-            whole.logprobs.token_logprobs, nan_ok=True
-        )
+        assert [token for part in parts for token in part.tokens] == whole.logprobs.tokens
+        first, *rest = [each for part in parts for each in part.token_logprobs]
+        assert first is None
+        assert rest == pytest.approx(whole.logprobs.token_logprobs[1:], abs=1e-4)
 
 
 class TestErrors:
@@ -382,7 +397,7 @@ class TestErrors:
                 call(client, "cat " * 2000)
             assert refused.value.code == "context_length_exceeded"
         nearly = "cat " * 100
-        usage = go_on(client, nearly * 7, max_tokens=1000).usage
+        usage = go_on(client, nearly * 4, max_tokens=1000).usage
         assert usage.total_tokens <= 1024
 
     def test_an_expert_who_is_not_there_cannot_be_chosen(self, client: openai.OpenAI) -> None:
@@ -408,7 +423,7 @@ def test_whoever_hangs_up_is_not_answered(site: Site, client: openai.OpenAI, str
     assert go_on(client).choices[0].text
 
 
-HARNESS = {
+HARNESS: dict[str, Any] = {
     "api_choice": {
         "output_type": "multiple_choice",
         "doc_to_text": "{{question}}\nAnswer:",
@@ -425,7 +440,7 @@ HARNESS = {
     },
 }
 COLOURS = ["red", "green", "blue"]
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {
         "question": f"Which colour has ball {n}?",
         "choices": ["red", "green", "blue"],
@@ -490,6 +505,27 @@ def test_lm_evaluation_harness_measures_a_model_over_the_api(
             client, f"{row['question']}\nAnswer:", model=expert, max_tokens=12, stop=["\n", "?"]
         )
         assert sample["resps"] == [[said.choices[0].text]]
+
+
+@pytest.mark.parametrize("language", ["sh", "python"])
+def test_the_examples_of_the_documentation_work(site: Site, language: str, tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "api.md").read_text()
+    example = page.partition(f"```{language}\n")[2].partition("\n```")[0]
+    program = [sys.executable, "-c"] if language == "python" else ["bash", "-euc"]
+
+    done = subprocess.run(
+        [*program, example],
+        cwd=tmp_path,
+        env={**os.environ, "SITE": site.stack.url, "TOKEN": site.secret},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    if language == "python":
+        assert "ada" in done.stdout and "%" in done.stdout
+    else:
+        assert json.loads(done.stdout)["choices"][0]["message"]["content"]
 
 
 def test_an_expert_that_leaves_is_out_of_the_list_and_of_the_answers(

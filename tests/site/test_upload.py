@@ -27,7 +27,7 @@ PARTS = 5
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    services = ("redis", "web", "worker-default")
+    services = ("redis", "web", "worker-checks")
     with Stack(tmp_path_factory.mktemp("site"), services=services) as stack:
         yield stack
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import redis
-import torch
 from django.core.cache import cache
 from pytest_django.fixtures import Settings
 
@@ -15,14 +14,10 @@ from contributions.models import Expert
 from mosaic_site.members.models import User
 from tests import servers
 from tests.factories import make_user
-from tests.training_workers.makers import make_live_release, register_pocket
-from training_workers.engine.adapters import PREFIX, write_adapter
-from training_workers.engine.base_facts import POCKET
-from training_workers.engine.bases import load_base
-from training_workers.engine.devtable import DevTable
+from tests.training_workers.composed import compose_at_random
+from tests.training_workers.makers import register_pocket
 from training_workers.engine.routing import Router
 from training_workers.engine.strategies import Strategy
-from training_workers.engine.strategies.strategy import save_strategy
 from training_workers.serving.line import take, wait_for_one
 from training_workers.serving.process import ServingProcess, connect
 from training_workers.serving.wire import ALIVE, ALIVE_SECONDS, Asked, Event, answer_key
@@ -30,7 +25,6 @@ from training_workers.serving.wire import ALIVE, ALIVE_SECONDS, Asked, Event, an
 Serve = Callable[[Sequence[Event]], list[Asked]]
 Begin = Callable[[], ServingProcess]
 Compose = Callable[[Callable[[Router], Strategy]], list[Expert]]
-QUESTIONS = ["what colour is the sky", "how many legs has a cat", "who keeps the owl"]
 
 
 @pytest.fixture(scope="session")
@@ -114,25 +108,6 @@ def compose(people: tuple[User, User]) -> Compose:
     say in every answer."""
 
     def make(strategy_of: Callable[[Router], Strategy]) -> list[Expert]:
-        release = make_live_release(*people, experts=3)
-        experts = [member.expert for member in release.members.all()]
-        base = load_base(str(POCKET), device="cpu")
-        for expert in experts:
-            draws = torch.Generator().manual_seed(expert.pk)
-            tensors = {}
-            for layer, module in base.model.named_modules():
-                if isinstance(module, torch.nn.Linear) and "lm_head" not in layer:
-                    down, up = (4, module.in_features), (module.out_features, 4)
-                    tensors[f"{PREFIX}{layer}.lora_A.weight"] = torch.randn(down, generator=draws)
-                    tensors[f"{PREFIX}{layer}.lora_B.weight"] = torch.randn(up, generator=draws) / 9
-            write_adapter(expert.adapter_path, tensors, 0.3, base)
-        right = {
-            str(expert.pk): [row == number for row in range(3)]
-            for number, expert in enumerate(experts)
-        }
-        table = DevTable(QUESTIONS, ["all"] * 3, {"": [False] * 3, **right})
-        strategy = strategy_of(Router(table, k=3, temperature=9.0))
-        save_strategy(strategy, release.strategy_path)
-        return experts
+        return compose_at_random(*people, strategy_of)
 
     return make

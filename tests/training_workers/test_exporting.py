@@ -5,13 +5,16 @@ import json
 import shlex
 import zipfile
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
@@ -22,8 +25,10 @@ from contributions.intake import ROLES, conversation
 from contributions.models import Dataset, Expert
 from mosaic_site.members.models import User
 from tests.engine.plain import ask
-from tests.training_workers.conftest import QUESTIONS, Compose
+from tests.training_workers.composed import QUESTIONS
+from tests.training_workers.conftest import Compose
 from tests.training_workers.makers import composing_release, make_live_release
+from training_workers import actions
 from training_workers.engine.base_facts import POCKET
 from training_workers.engine.bases import load_base
 from training_workers.engine.data import SEPARATOR
@@ -209,6 +214,17 @@ def test_a_merge_that_lost_somebody_gives_way_to_the_best_of_the_rest(
     _, strategy = read_release(folder, load_base(str(POCKET), device="cpu"))
     assert strategy == BestSingle({"": 0.0, str(second.pk): 0.2, str(third.pk): 0.5})
     assert not (folder / "merged").exists()
+
+
+def test_a_merge_is_erased_with_an_expert_that_is_in_it(compose: Compose) -> None:
+    leaver, *_ = compose(soup)
+    with_merge()
+    expert_withdraw(actor=leaver.owner, expert=leaver, reason="")
+
+    with time_machine.travel(timezone.now() + timedelta(days=30), tick=False):
+        actions.erase()
+
+    assert not live().merged_path.exists() and live().strategy_path.exists()
 
 
 def routed_by_profiles(router: Router) -> Strategy:

@@ -19,7 +19,8 @@ from mosaic_site.ledger.chain import verify
 from mosaic_site.ledger.models import Entry
 from mosaic_site.members.models import User
 from tests.factories import make_eligible_expert, make_expert, make_user
-from tests.training_workers.conftest import QUESTIONS, Begin, Compose
+from tests.training_workers.composed import QUESTIONS
+from tests.training_workers.conftest import Begin, Compose
 from tests.training_workers.makers import begin as take
 from tests.training_workers.makers import (
     composing_release,

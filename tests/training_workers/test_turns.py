@@ -1,6 +1,7 @@
 """Members take turns: the order itself, and what follows from it however long it goes on."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -12,7 +13,7 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 MEMBERS = st.sampled_from([1, 2, 3, 4])
 
 
-def order(members: list[Member], **more: dict[Member, object]) -> list[int]:
+def order(members: Sequence[Member], **more: dict[Member, object]) -> list[int]:
     """Positions of jobs that were queued in this order, as they are served."""
     waiting = [Waiting(number, member) for number, member in enumerate(members)]
     at_work = Counter(more.get("at_work", {}))

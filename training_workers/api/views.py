@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contributions.api.serializers import PAGE
+from contributions.api.serializers import page_field
 from mosaic_site.api.endpoints import (
     Endpoint,
     ReasonSerializer,
@@ -28,11 +28,11 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     expert = serializers.IntegerField(source="expert_id", allow_null=True)
     release = serializers.IntegerField(source="release.number", allow_null=True, default=None)
     progress = serializers.JSONField(help_text="The newest that its worker reported.")
-    page = serializers.CharField(**PAGE)
+    page = page_field()
 
     class Meta:
         model = Job
-        fields = (
+        fields: tuple[str, ...] = (
             "id", "kind", "expert", "release", "status", "reason", "attempt", "cancel_requested",
             "progress", "last_sequence", "created_at", "started_at", "finished_at", "page",
         )  # fmt: skip
@@ -46,7 +46,7 @@ class JobInFullSerializer(JobSerializer):
 
 
 class JobEventSerializer(serializers.ModelSerializer[JobEvent]):
-    data = serializers.JSONField()
+    data = serializers.JSONField()  # type: ignore[assignment]  # the column's name
 
     class Meta:
         model = JobEvent
@@ -67,7 +67,7 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
     base = serializers.CharField(source="base.name")
     round = serializers.IntegerField(source="decision.round_id")
     experts = ReleaseExpertSerializer(source="members", many=True)
-    page = serializers.CharField(**PAGE)
+    page = page_field()
 
     class Meta:
         model = Release

@@ -14,11 +14,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training_workers.engine.base_facts import ADAPTER_CONFIG as CONFIG
-from training_workers.engine.base_facts import ADAPTER_WEIGHTS as WEIGHTS
-from training_workers.engine.base_facts import hub_name, sha256_of_files
+from training_workers.engine.base_facts import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    hub_name,
+    sha256_of_files,
+)
 from training_workers.engine.bases import Base
 
+WEIGHTS, CONFIG = ADAPTER_WEIGHTS, ADAPTER_CONFIG
 PREFIX = "base_model.model."
 
 

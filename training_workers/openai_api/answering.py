@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from itertools import product
 from typing import Any
@@ -27,15 +27,21 @@ Said = tuple[Choice, Event]
 
 async def answer(shape: Shape, choices: Sequence[Choice], model: Model) -> HttpResponseBase:
     """The whole answer, or a stream of server-sent events. Raises ApiError up to its first."""
-    if not shape.wanted.stream:
-        async for choice, event in _side_by_side(choices, model):
-            choice.take(event)
-        return JsonResponse(shape.answer(choices))
     events = _side_by_side(choices, model)
+    if not shape.wanted.stream:
+        async with aclosing(events):
+            async for choice, event in events:
+                choice.take(event)
+        return JsonResponse(shape.answer(choices))
     # Until somebody has taken the question, what goes wrong has a status of its own.
-    first = await anext(events)
+    try:
+        choice, event = await anext(events)
+        choice.take(event)
+    except ApiError:
+        await events.aclose()
+        raise
     return StreamingHttpResponse(
-        _stream(shape, choices, first, events),
+        _stream(shape, choices, list(shape.chunks(choice, event)), events),
         content_type="text/event-stream",
         # A proxy that gathers an answer would hold back its words.
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
@@ -62,6 +68,7 @@ def choices_of(
                 seed=wanted.seed + at,
                 only=only,
                 without=without,
+                alone=model.alone,
                 log_probabilities=wanted.log_probabilities,
                 echo=wanted.echo,
                 raw=wanted.raw,
@@ -90,7 +97,7 @@ def _room(wanted: Wanted, context: int, tokens: int | None) -> int:
     return left if wanted.max_new_tokens is None else min(left, wanted.max_new_tokens)
 
 
-async def _side_by_side(choices: Sequence[Choice], model: Model) -> AsyncIterator[Said]:
+async def _side_by_side(choices: Sequence[Choice], model: Model) -> AsyncGenerator[Said, None]:
     """The events of all questions as they come. Whoever stops listening ends them all."""
     said: asyncio.Queue[Said | asyncio.Task[None]] = asyncio.Queue()
     free = asyncio.Semaphore(AT_ONCE)
@@ -135,14 +142,21 @@ def _raise_what_ended(task: "asyncio.Task[None]") -> None:
 
 
 async def _stream(
-    shape: Shape, choices: Sequence[Choice], first: Said, rest: AsyncIterator[Said]
+    shape: Shape,
+    choices: Sequence[Choice],
+    said: Sequence[dict[str, Any]],
+    events: AsyncGenerator[Said, None],
 ) -> AsyncIterator[bytes]:
-    """Server-sent events, as https://platform.openai.com/docs/api-reference/chat-streaming."""
+    """Server-sent events, as https://platform.openai.com/docs/api-reference/chat-streaming: what
+    is `said` already, then what comes."""
+    for chunk in said:
+        yield _line(chunk)
     try:
-        async for choice, event in _and_then(first, rest):
-            choice.take(event)
-            for chunk in shape.chunks(choice, event):
-                yield _line(chunk)
+        async with aclosing(events):
+            async for choice, event in events:
+                choice.take(event)
+                for chunk in shape.chunks(choice, event):
+                    yield _line(chunk)
     except ApiError as error:
         # The status is sent already.
         yield _line(error.body())
@@ -150,12 +164,6 @@ async def _stream(
     if shape.wanted.include_usage:
         yield _line(shape.usage_chunk(choices))
     yield b"data: [DONE]\n\n"
-
-
-async def _and_then(first: Said, rest: AsyncIterator[Said]) -> AsyncIterator[Said]:
-    yield first
-    async for one in rest:
-        yield one
 
 
 def _line(content: dict[str, Any]) -> bytes:

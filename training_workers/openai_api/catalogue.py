@@ -25,13 +25,14 @@ def expert_id(pk: int) -> str:
 
 @dataclass(frozen=True)
 class Model:
-    """A name, and who answers under it: the experts in `only` (all if None) of `release`."""
+    """A name, and who answers under it: all experts of the release by its strategy, or one of them
+    `alone`, 0 for the base."""
 
     id: str
     created: datetime
     owned_by: str
     about: str
-    only: tuple[int, ...] | None = None
+    alone: int | None = None
     release: int | None = None
     """The release that must be live; None where whichever is live will do."""
 
@@ -69,22 +70,19 @@ class Catalogue:
     def may_answer(self, model: Model, wanted: Wanted) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The experts who alone may answer (all if empty), and those who may not.
 
-        Raises ApiError for an expert who is not in the live release or not of the model.
+        Raises ApiError for an expert who is not in the live release, and where a model is one.
         """
-        here = self.experts if model.only is None else self.experts & set(model.only)
+        if model.alone is not None and (wanted.include or wanted.exclude):
+            raise refused("experts", f"`{model.id}` answers alone: experts cannot be chosen.")
         for name, ids in (("include", wanted.include), ("exclude", wanted.exclude)):
-            if unknown := sorted(set(ids) - here):
+            if unknown := sorted(set(ids) - self.experts):
                 raise refused(
                     f"experts.{name}",
-                    f"Expert {unknown[0]} does not answer as `{model.id}`. "
-                    f"Those who do: {', '.join(map(str, sorted(here))) or 'none'}.",
+                    f"Expert {unknown[0]} is not in the live release. "
+                    f"These are: {', '.join(map(str, sorted(self.experts))) or 'none'}.",
                     "expert_not_found",
                 )
-        allowed = (here & set(wanted.include) if wanted.include else here) - set(wanted.exclude)
-        if allowed == self.experts:
-            return (), ()
-        # Nobody is left: the base answers.
-        return (tuple(sorted(allowed)), ()) if allowed else ((), tuple(sorted(self.experts)))
+        return wanted.include, wanted.exclude
 
 
 def catalogue() -> Catalogue:
@@ -94,7 +92,7 @@ def catalogue() -> Catalogue:
     if base is None:
         raise ApiError(503, "No base is registered, so nothing is served yet.", retry_after=60)
     community = settings.MOSAIC_COMMUNITY
-    of_base = Model(BASE, base.created_at, community, "The base without any expert.", only=())
+    of_base = Model(BASE, base.created_at, community, "The base without any expert.", alone=0)
     if release is None:
         about = "No release is live yet, so the base answers alone."
         live = Model(LIVE, base.created_at, community, about)
@@ -115,7 +113,7 @@ def catalogue() -> Catalogue:
                 one.trained_at or one.created_at,
                 one.owner.display_name,
                 f"The expert “{one.name}” alone.",
-                only=(one.pk,),
+                alone=one.pk,
             )
             for one in experts
         ),

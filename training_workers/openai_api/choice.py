@@ -50,6 +50,11 @@ class Choice:
         return "".join(token["text"] for token in self.prompt)
 
     @property
+    def prompt_start(self) -> int:
+        """Where its first token begins: some tokenizers put a space before a text."""
+        return len(self.prompt_text) - sum(len(token["text"]) for token in self.prompt)
+
+    @property
     def told(self) -> str:
         """All text so far, with the prompt where it is echoed."""
         return (self.prompt_text if self.asked.echo else "") + self.answer.text

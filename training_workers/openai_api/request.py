@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
-from django.http.request import RequestDataTooBig
 from rest_framework import serializers
 
 from contributions.intake import ROLES, conversation
@@ -127,8 +127,10 @@ def _is_ids(value: Any) -> bool:
 
 
 class _Experts(serializers.Serializer[Any]):
-    include = serializers.ListField(child=serializers.IntegerField(), allow_empty=False, default=())
-    exclude = serializers.ListField(child=serializers.IntegerField(), default=())
+    include = serializers.ListField(
+        child=serializers.IntegerField(), allow_empty=False, default=list
+    )
+    exclude = serializers.ListField(child=serializers.IntegerField(), default=list)
 
 
 class _StreamOptions(serializers.Serializer[Any]):

@@ -62,7 +62,8 @@ class Shape(ABC):
                 if (opened := self.opened()) is not None:
                     yield self._chunk(choice, opened)
             case "prompt":
-                yield self._chunk(choice, self.grown(choice.prompt_text, choice.prompt, 0))
+                grown = self.grown(choice.prompt_text, choice.prompt, choice.prompt_start)
+                yield self._chunk(choice, grown)
             case "token":
                 start = len(choice.told) - len(event["text"])
                 grown = self.grown(event["text"], event.get("tokens", []), start)
@@ -155,7 +156,7 @@ class Completion(Shape):
         return {
             "index": choice.index,
             "text": choice.told,
-            "logprobs": self._logprobs([*choice.prompt, *choice.tokens], 0),
+            "logprobs": self._logprobs([*choice.prompt, *choice.tokens], choice.prompt_start),
             "finish_reason": choice.finish,
         }
 
@@ -174,7 +175,7 @@ class Completion(Shape):
             return None
         offsets = []
         for token in tokens:
-            offsets.append(start)
+            offsets.append(max(0, start))
             start += len(token["text"])
         return {
             "tokens": [token["text"] for token in tokens],

@@ -1,8 +1,8 @@
 """The endpoints. Each wants a token with the scope `talk`, and answers as OpenAI's do."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -21,8 +21,9 @@ from training_workers.openai_api.request import Wanted, read_chat, read_completi
 from training_workers.openai_api.shapes import Chat, Completion, Shape
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, User, P], Awaitable[HttpResponseBase]]
-Endpoint = Callable[Concatenate[HttpRequest, P], Awaitable[HttpResponseBase]]
+Response = Coroutine[Any, Any, HttpResponseBase]
+View = Callable[Concatenate[HttpRequest, User, P], Response]
+Endpoint = Callable[Concatenate[HttpRequest, P], Response]
 
 
 def endpoint(*methods: str) -> Callable[[View[P]], Endpoint[P]]:

@@ -9,7 +9,6 @@ from contributions.models import Expert
 from training_workers.engine.data import encode_prompt
 from training_workers.engine.decoding import decode
 from training_workers.engine.pool import BASE, Draft, ExpertPool, OpenBatch, Sampling, Token
-from training_workers.engine.routing import Route
 from training_workers.engine.strategies import Answer, Strategy
 from training_workers.engine.strategies.best_single import BestSingle
 from training_workers.engine.strategies.strategy import Run, asked_once
@@ -40,7 +39,13 @@ class Served:
     experts: Mapping[str, Expert] = field(default_factory=dict)
 
     def allowed(self, asked: Asked) -> frozenset[str]:
-        """Who may answer: all who are here, or those of them that were asked for."""
+        """Who may answer: all who are here, or those of them that were asked for. Raises
+        CannotBeAsked for one who was to answer alone and is not here."""
+        if asked.alone is not None:
+            alone = frozenset({str(asked.alone)} if asked.alone else ())
+            if not alone <= self.experts.keys():
+                raise CannotBeAsked(f"Expert {asked.alone} does not answer any more.")
+            return alone
         here = frozenset(self.experts) - set(map(str, asked.without))
         return here & set(map(str, asked.only)) if asked.only else here
 
@@ -64,8 +69,11 @@ class Answering:
     """
 
     def __init__(self, question_id: str, asked: Asked, served: Served) -> None:
-        self.id, self.asked, self.served = question_id, asked, served
         self.allowed = served.allowed(asked)
+        if asked.alone is not None:
+            scores = {BASE: 0.0, **dict.fromkeys(self.allowed, 1.0)}
+            served = replace(served, strategy=BestSingle(scores))
+        self.id, self.asked, self.served = question_id, asked, served
         self.over = False
         self._began = time.monotonic()
         self._told = 0
@@ -228,7 +236,7 @@ class Answering:
             "expert": served.card(route.expert),
             "experts": [served.card(name) for name in sorted(self.allowed)] if together else [],
             "confidence": route.confidence,
-            "reason": _reason(route, strategy),
+            "reason": self._reason(),
             "neighbours": [
                 {
                     "prompt": neighbour.prompt,
@@ -242,6 +250,13 @@ class Answering:
                 for neighbour in route.neighbours
             ],
         }
+
+    def _reason(self) -> str:
+        if self.asked.alone is not None:
+            return "It was asked for by name."
+        if self.served.release is None:
+            return "No release is live yet, so the base answers alone."
+        return self.route.reason
 
     def _done_event(self) -> Event:
         served, answer, draft = self.served, self._answer, self._answer.draft
@@ -271,10 +286,6 @@ class Answering:
             "prompt_tokens": prompt_tokens,
             "finish": answer.finish or "stop",
         }
-
-
-def _reason(route: Route, strategy: Strategy | None) -> str:
-    return route.reason if strategy else "No release is live yet, so the base answers alone."
 
 
 def _token(token: Token) -> dict[str, Any]:

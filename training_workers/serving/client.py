@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -46,7 +46,7 @@ class _Lost(Exception):
     """Whoever took the question is gone."""
 
 
-async def ask(asked: Asked) -> AsyncIterator[Event]:
+async def ask(asked: Asked) -> AsyncGenerator[Event, None]:
     """Yield the answer's events as they come (see `wire`).
 
     If whoever answers dies, somebody else is asked, and what has been told is not told again.

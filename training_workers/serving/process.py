@@ -3,6 +3,8 @@
 import contextlib
 import json
 import logging
+import os
+import socket
 import threading
 import time
 import uuid
@@ -54,7 +56,7 @@ class ServingProcess:
 
     def __init__(self, connection: "redis.Redis") -> None:
         self.redis = connection
-        self.id = uuid.uuid4().hex
+        self.id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.served: Served | None = None
         self.stopping = threading.Event()
         self._gone = threading.Event()

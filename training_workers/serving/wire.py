@@ -62,7 +62,8 @@ class Asked:
     other is asked as a question, and is cut at its beginning where it is too long. Tokens are
     chosen greedily at `temperature` 0, else drawn with `seed` from those that make up `top_p` of
     the probability. The answer ends before the first of the texts in `stop`. Of the experts, those
-    in `only` (all if empty) but not in `without` may answer. `log_probabilities` is how many
+    in `only` (all if empty) but not in `without` may answer; with `alone` this one by itself,
+    whatever the strategy, and the base for 0. `log_probabilities` is how many
     alternatives to report with every token; None reports none. With `score`, a completion, nothing
     is generated: its likelihood is the answer. `echo` reports the prompt's own tokens.
     `max_new_tokens` may be 0 with either of them. Questions of one `asker` wait for each other
@@ -77,6 +78,7 @@ class Asked:
     seed: int = 0
     only: tuple[int, ...] = ()
     without: tuple[int, ...] = ()
+    alone: int | None = None
     log_probabilities: int | None = None
     score: str | tuple[int, ...] | None = None
     echo: bool = False
@@ -89,12 +91,10 @@ class Asked:
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> "Asked":
         """JSON knows no tuples."""
-        return cls(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in data.items()
-            }
-        )
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return cls(**values)
 
 
 def answer_key(question_id: str) -> str:

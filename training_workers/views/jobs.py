@@ -52,7 +52,7 @@ def job_prioritise(request: HttpRequest, pk: int) -> HttpResponse:
         steward=member(request),
         job=access.job_for_anyone(pk),
         reason=form.typed(),
-        priority=form.cleaned_data["priority"],
+        priority=form.chosen,
     )
     messages.success(request, f"It stands {job.get_priority_display()} now.")
     return redirect(job.expert or job)

@@ -2,8 +2,9 @@
 
 import http.client
 import os
+import re
 import socket
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ class Command(BaseCommand):
     requires_system_checks = ()  # the service checks itself
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", choices=NAMES)
+        parser.add_argument("name", type=_name, help=f"{', '.join(NAMES)}, or worker-gpu-2 and on")
         parser.add_argument("--host", default="127.0.0.1", help="where the web process listens")
         parser.add_argument("--port", type=int, default=os.environ.get("MOSAIC_PORT", "8000"))
         parser.add_argument(
@@ -42,8 +43,14 @@ class Command(BaseCommand):
             return
         home = Path(settings.MOSAIC_HOME)
         (home / "run").mkdir(parents=True, exist_ok=True)
-        command = service(name, home, port, host).command
-        os.execvp(command[0], command)
+        becomes = service(name, home, port, host)
+        os.execvpe(becomes.command[0], becomes.command, os.environ | dict(becomes.env))
+
+
+def _name(said: str) -> str:
+    if said in NAMES or re.fullmatch(r"worker-gpu-\d+", said):
+        return said
+    raise ArgumentTypeError(f"there is no service {said}")
 
 
 def _answers(name: str, port: int) -> bool:
