@@ -20,6 +20,6 @@ def checking() -> Iterator[Finding]:
     yield error(
         f"{late} dataset versions have waited for their check for more than 10 minutes.",
         "Their owners cannot submit experts that learn from them.",
-        "Restart the worker of the queue default and read its log. If large files keep it busy, "
+        "Restart the worker of the queue checks and read its log. If large files keep it busy, "
         "start a second one.",
     )

@@ -81,6 +81,8 @@ class Scheduler(PersistentScheduler):
 @heartbeat_sent.connect
 def _worker_lives(sender: Any, **_: Any) -> None:
     """Celery calls this every 2 s, from the parent process: a long task holds nothing up."""
-    queues = sorted(sender.eventer.app.amqp.queues.consume_from)
+    # A broadcast goes to a queue of each worker's own, whose alias is what all call it.
+    listened_to = sender.eventer.app.amqp.queues.consume_from.values()
+    queues = sorted(queue.alias or queue.name for queue in listened_to)
     tasks = sorted(request.name for request in list(state.active_requests))
     say(WORKER, sender.eventer.hostname, queues=queues, tasks=tasks)

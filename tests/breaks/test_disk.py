@@ -32,6 +32,7 @@ from training_workers.engine.training import Progress, Recipe, train_adapter
 from training_workers.models import Job
 from training_workers.runs.work import work
 
+NEW = {"name": "large", "filename": "a.csv"}
 LARGE = "prompt,completion\n" + "".join(f"question {n}?,answer {n}\n" for n in range(10_000))
 
 
@@ -145,7 +146,8 @@ def job(owner: User) -> Job:
     register_pocket()
     job = make_job(owner, make_user(steward=True))
     recipe = {"rank": 8, "alpha": 8, "batch_size": 8, "passes": 1, "max_tokens": None}
-    Expert.objects.filter(pk=job.expert_id).update(recipe=recipe)
+    assert job.expert is not None
+    Expert.objects.filter(pk=job.expert.pk).update(recipe=recipe)
     return job
 
 
@@ -168,7 +170,7 @@ def test_a_job_without_room_waits_says_why_and_goes_on(
         assert work()
     job.refresh_from_db()
     assert (job.status, job.attempt, job.lost) == (Job.Status.DONE, 2, 0)
-    assert Expert.objects.get(pk=job.expert_id).status == Expert.Status.ELIGIBLE
+    assert Expert.objects.get().status == Expert.Status.ELIGIBLE
 
 
 def test_an_adapter_that_cannot_be_kept_leaves_nothing_behind(
@@ -176,7 +178,7 @@ def test_an_adapter_that_cannot_be_kept_leaves_nothing_behind(
 ) -> None:
     settings.MOSAIC_HOME, settings.MEDIA_ROOT = tmp_path, small_disk.folder
     for version in DatasetVersion.objects.all():  # the data lies where there was room
-        target = small_disk.folder / version.rows_file.name
+        target = small_disk.folder / str(version.rows_file.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(b'{"prompt": "hello", "completion": "you"}\n')
     assert work()

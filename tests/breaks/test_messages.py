@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -292,7 +293,7 @@ def test_a_message_that_comes_three_times_at_once_does_what_one_does(
 def test_a_lost_message_to_the_workers_is_sent_again(tmp_path: Path, settings: Settings) -> None:
     settings.MEDIA_ROOT, settings.MOSAIC_HOME = tmp_path / "media", tmp_path
     with current_app.connection_for_write() as connection:
-        channel = connection.default_channel
+        channel: Any = connection.default_channel
         channel.queue_declare("gpu", durable=True)
         channel.queue_purge("gpu")
         a_job_to_do()

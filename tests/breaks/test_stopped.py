@@ -30,7 +30,8 @@ def owner() -> User:
 def job(owner: User) -> Job:
     register_pocket()
     job = make_job(owner, make_user(steward=True))
-    Expert.objects.filter(pk=job.expert_id).update(recipe=ENDLESS)
+    assert job.expert is not None
+    Expert.objects.filter(pk=job.expert.pk).update(recipe=ENDLESS)
     return job
 
 

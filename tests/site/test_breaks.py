@@ -345,9 +345,9 @@ def test_a_worker_may_die_while_it_composes_and_a_steward_rolls_back(stack: Stac
     # In the middle of the switch: its files are written, its rows are not, or just now.
     stored = stack.home / "media" / "releases" / "2"
     eventually("its files are written", lambda: list(stored.rglob("strategy.json")), every=0.001)
-    job = newest_job(stack, release=2)
-    if job and job.worker:
-        stack.kill(job.worker)
+    switching = newest_job(stack, release=2)
+    if switching is not None and switching.worker:
+        stack.kill(switching.worker)
     stack.kill("serving")
     states: list[dict[int, str]] = []
 

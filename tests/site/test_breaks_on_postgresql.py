@@ -2,6 +2,7 @@
 
 import os
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,14 +27,18 @@ class Database:
     """A PostgreSQL server that can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
-        from pgserver.postgres_server import get_server
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # at import, where the system sets no XDG_RUNTIME_DIR
+            from pgserver.postgres_server import get_server
 
         self._server = get_server(folder, cleanup_mode="delete")
         self.socket = str(self._server.get_postmaster_info().socket_dir)
 
     def kill(self) -> None:
         """As if the machine had lost its power: no connection is closed in order."""
-        os.kill(self._server.get_pid(), signal.SIGKILL)
+        pid = self._server.get_pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
 
     def start(self) -> None:
         # What is left of the killed one holds its memory for some moments.
