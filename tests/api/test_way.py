@@ -364,6 +364,7 @@ def test_events_since_the_last_that_was_seen() -> None:
     things = Things()
     member = Program(things.owner)
     assert things.job.status == "queued"
+    assert member.get(f"jobs/{things.job.pk}/")["place"]["position"] == 1
     running = work.job_claim_next(worker="bench:1")
     assert running is not None
     for step in range(3):

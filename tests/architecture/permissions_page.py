@@ -29,6 +29,7 @@ answered the same way: *missing*.
 | yes | it is shown, or done |
 | asks | it may, and hears which fields are missing |
 | refused | it may ask, and hears why it cannot be done now |
+| unready | something that it needs is away |
 | sign in | the page to sign in; a program gets 401 |
 | missing | 404 |
 | – | there is no such method |
@@ -53,6 +54,7 @@ def _words() -> dict[object, str]:
         Answer.NOT_ALLOWED: "–",
         Answer.INCOMPLETE: "asks",
         Answer.REFUSED: "refused",
+        Answer.UNREADY: "unready",
     }
 
 

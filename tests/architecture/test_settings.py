@@ -9,7 +9,13 @@ from tests.architecture.source import ROOT, modules
 
 ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| (?P<default>.*?) \|", re.MULTILINE)
 # Read by libraries, or for the tests and benches alone.
-OF_OTHERS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DJANGO_SETTINGS_MODULE", "HF_HOME"}
+OF_OTHERS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "DJANGO_SETTINGS_MODULE",
+    "HF_HOME",
+    "FORWARDED_ALLOW_IPS",
+}
 NOT_FOR_OPERATORS = {
     "MOSAIC_SCRATCH",
     "MOSAIC_POSTGRESQL_SOCKET",

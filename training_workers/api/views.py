@@ -3,6 +3,7 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +21,7 @@ from mosaic_site.members.models import Scope
 from training_workers import access, actions
 from training_workers.models import Job, JobEvent, Release
 from training_workers.models.release import ReleaseExpert
+from training_workers.scheduling import Queue
 
 WHOSE = ["all", "mine"]
 
@@ -38,11 +40,25 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         )  # fmt: skip
 
 
+class PlaceSerializer(serializers.Serializer[Any]):
+    """Where a waiting job stands, and why there. Position 1 is next; 0: it is held."""
+
+    position = serializers.IntegerField()
+    reason = serializers.CharField()
+    begins_in = serializers.FloatField(allow_null=True, help_text="Seconds, if that can be told.")
+    ends_in = serializers.FloatField(allow_null=True, help_text="Seconds.")
+
+
 class JobInFullSerializer(JobSerializer):
-    queue_position = serializers.IntegerField(help_text="1: next. 0: it does not wait.")
+    place = serializers.SerializerMethodField(help_text="While it waits.")
 
     class Meta(JobSerializer.Meta):
-        fields = (*JobSerializer.Meta.fields, "queue_position")
+        fields = (*JobSerializer.Meta.fields, "place")
+
+    @extend_schema_field(PlaceSerializer(allow_null=True))
+    def get_place(self, job: Job) -> Any:
+        place = Queue().place(job) if job.status == Job.Status.QUEUED else None
+        return PlaceSerializer(place).data if place else None
 
 
 class JobEventSerializer(serializers.ModelSerializer[JobEvent]):
