@@ -84,7 +84,6 @@ class _Person:
 
     def __init__(self, port: int, cookies: Mapping[str, str]) -> None:
         self._port, self._cookies = port, dict(cookies)
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
     def get(self, path: str) -> tuple[int, str]:
         return self._ask("GET", path, None, {})
@@ -116,9 +115,14 @@ class _Person:
             "X-CSRFToken": self._cookies["csrftoken"],
             "Referer": f"http://127.0.0.1:{self._port}/",
         }
-        self._connection.request(method, path, body, sent)
-        response = self._connection.getresponse()
-        text = response.read().decode(errors="replace")
+        # A connection of its own: one that was idle for some seconds the server has closed.
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
+        try:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+        finally:
+            connection.close()
         return response.status, response.headers.get("Location") or text
 
 
@@ -216,9 +220,12 @@ def _watch_memory(stack: Stack, until: float, say: Callable[[str], None]) -> dic
     told = time.monotonic()
     while time.monotonic() < until:
         for name, pid in stack.pids.items():
-            # The child that does a job is as large as the job, and goes with it.
-            pids = [pid] if name.startswith("worker-gpu") else _group(pid)
-            seen.setdefault(name, []).append(sum(_proportional_mib(one) for one in pids))
+            if name.startswith("worker-gpu"):
+                # The child that does a job is as large as the job, and goes with it.
+                mib = _mib(pid, "Rss")
+            else:
+                mib = sum(_mib(one, "Pss") for one in _group(pid))
+            seen.setdefault(name, []).append(mib)
         if time.monotonic() - told > 60:
             told = time.monotonic()
             say(", ".join(f"{name} {each[-1]:.0f} MiB" for name, each in seen.items()))
@@ -239,13 +246,14 @@ def _group(leader: int) -> list[int]:
     return found
 
 
-def _proportional_mib(pid: int) -> float:
-    """Its proportional set size: a page that several processes share counts once in all of them."""
+def _mib(pid: int, what: str) -> float:
+    """A process's resident set size (Rss), or its proportional one (Pss), in which a page that
+    several processes share counts once in all of them. 0 where it is gone."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return next((int(line.split()[1]) for line in lines if line.startswith(what)), 0) / 1024
 
 
 def _logged(stack: Stack) -> Iterator[str]:
@@ -284,7 +292,7 @@ def _measurements(
             "soak.errors", len(errors), "errors", "requests",
             len(done.uploads) + done.casts + done.chats + done.pages,
             f"{how} Answers other than expected, errors in logs, jobs that failed"
-            + "".join(f"; {number} x {what}" for what, number in told.most_common(4)),
+            + "".join(f"; {number} x {what}" for what, number in told.most_common(8)),
             "none", not errors,
         ),
         Measurement(
