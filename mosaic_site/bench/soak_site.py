@@ -22,9 +22,11 @@ from mosaic_site.bench.rows import make_rows
 from mosaic_site.members.models import User
 from mosaic_site.monitoring.tasks import failures
 from training_workers.models import Job
+from training_workers.serving import client
 
 CANDIDATES, SEED = 12, 7
 TRAINS = "Soaked"
+SECONDS_TO_SERVE = 180
 RECIPE = {"max_tokens": 6_000}
 
 
@@ -55,6 +57,9 @@ def prepare(members: int) -> str:
         quorum=1,
         closes_at=timezone.now() + timedelta(days=7),
     )
+    deadline = time.monotonic() + SECONDS_TO_SERVE
+    while not client.alive() and time.monotonic() < deadline:
+        time.sleep(0.5)
     pages = ["/", "/experts/", "/priorities/", "/rounds/", "/datasets/", "/ledger/", "/talk/"]
     return json.dumps(
         {
@@ -67,9 +72,9 @@ def prepare(members: int) -> str:
 
 
 def _cookies(person: User) -> dict[str, str]:
-    client = Client()
-    client.force_login(person)
-    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    browser = Client()
+    browser.force_login(person)
+    session = browser.cookies[settings.SESSION_COOKIE_NAME].value
     return {settings.SESSION_COOKIE_NAME: session, "csrftoken": secrets.token_hex(16)}
 
 
