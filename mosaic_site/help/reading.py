@@ -94,7 +94,7 @@ def search(question: str) -> list[Found]:
     words = [re.compile(rf"\b{re.escape(word)}", re.IGNORECASE) for word in question.split()]
     if not words:
         return []
-    ranked = []
+    ranked: list[tuple[int, int, int, Found]] = []
     for slug in SLUGS:
         page = read(slug)
         for part in page.parts:

@@ -63,19 +63,22 @@ def take_pictures(
 def _walk(browser: Browser, address: str, walker: Walker, out: Path) -> Iterator[Seen]:
     """Breadth first from the home page, one address of each kind."""
     context = browser.new_context(base_url=address, reduced_motion="reduce")
-    page = context.new_page()
     if walker.password:
+        page = context.new_page()
         page.goto("/account/login/")
         page.fill("[name=login]", walker.name)
         page.fill("[name=password]", walker.password)
         page.click("main button[type=submit]")
+        page.close()
     waiting, kinds = deque(["/"]), {"home"}
     while waiting:
         path = waiting.popleft()
+        page = context.new_page()
         said: list[str] = []
-        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        _listen(page, said)
         response = _open(page, path)
         if response is None:
+            page.close()
             continue
         name = _kind(path) or path
         problems = [f"answers {response.status}"] if response.status != 200 else []
@@ -89,7 +92,13 @@ def _walk(browser: Browser, address: str, walker: Walker, out: Path) -> Iterator
             if kind and kind not in kinds and kind not in NOT_FOLLOWED:
                 kinds.add(kind)
                 waiting.append(follow)
+        page.close()
     context.close()
+
+
+def _listen(page: Page, said: list[str]) -> None:
+    """Adds what goes wrong in the page's scripts to `said`."""
+    page.on("pageerror", lambda error: said.append(str(error)))
 
 
 def _open(page: Page, path: str) -> Response | None:

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from mosaic_site.settings.base import *  # noqa: F403
 from mosaic_site.settings.base import TEMPLATES
@@ -21,7 +22,9 @@ DATABASES = {
 MEDIA_ROOT = MOSAIC_HOME / "media"
 REDIS_URL = "redis://127.0.0.1:1/0"
 CELERY_BROKER_URL = "memory://"
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 ACCOUNT_EMAIL_VERIFICATION = "none"
