@@ -115,7 +115,7 @@ def _continuous(
 ) -> list[Measurement]:
     """Each expert's next prompt joins as soon as it has answered the one before; and somebody comes
     besides, at any moment."""
-    say(f"{ASKED} who come while nobody asks, and while {EXPERTS} never stop")
+    say(f"{ASKED} who come while nobody asks, and while {EXPERTS - 1} others never stop")
     draws = random.Random(SEED)
     idle = _first_tokens(pool, prompts, [], draws)
     busy = _first_tokens(pool, prompts, prompts[1:], draws)
