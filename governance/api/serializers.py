@@ -114,7 +114,8 @@ class ProposalInFullSerializer(ProposalSerializer):
     def get_versions(self, proposal: Proposal) -> list[dict[str, Any]]:
         if proposal.removed_at is not None:
             return []
-        versions = proposal.versions.order_by("-number")
+        # Not those at hand, which are without their texts.
+        versions = ProposalVersion.objects.filter(proposal=proposal).order_by("-number")
         return list(ProposalVersionSerializer(versions, many=True).data)
 
 

@@ -82,15 +82,21 @@ class ReleaseExpertSerializer(serializers.ModelSerializer[ReleaseExpert]):
 class ReleaseSerializer(serializers.ModelSerializer[Release]):
     base = serializers.CharField(source="base.name")
     round = serializers.IntegerField(source="decision.round_id")
-    experts = ReleaseExpertSerializer(source="members", many=True)
     page = page_field()
 
     class Meta:
         model = Release
-        fields = (
-            "number", "status", "status_reason", "strategy", "base", "round", "experts",
-            "created_at", "live_at", "page",
+        fields: tuple[str, ...] = (
+            "number", "status", "status_reason", "strategy", "base", "round", "created_at",
+            "live_at", "page",
         )  # fmt: skip
+
+
+class ReleaseInFullSerializer(ReleaseSerializer):
+    experts = ReleaseExpertSerializer(source="members", many=True)
+
+    class Meta(ReleaseSerializer.Meta):
+        fields = (*ReleaseSerializer.Meta.fields, "experts")
 
 
 class Jobs(Endpoint):
@@ -140,10 +146,10 @@ class Releases(Endpoint):
 
 
 class OneRelease(Endpoint):
-    @shows(ReleaseSerializer)
+    @shows(ReleaseInFullSerializer)
     def get(self, request: Request, number: int) -> Response:
         """One composed model and its experts, each by its hash and with its credit."""
-        return self.shown(ReleaseSerializer, access.release_for_anyone(number))
+        return self.shown(ReleaseInFullSerializer, access.release_for_anyone(number))
 
 
 class ReleaseReport(Endpoint):
