@@ -34,7 +34,7 @@ class Database:
 
     def crash(self) -> None:
         """No connection is closed in order, and the next start recovers from its log."""
-        from pgserver import pg_ctl
+        from pgserver import pg_ctl  # type: ignore[attr-defined]  # made at import
 
         at = {"pgdata": self._server.pgdata, "user": self._server.system_user}
         pg_ctl(["-m", "immediate", "-w", "stop"], **at)
