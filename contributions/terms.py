@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef
+
 from contributions.access import Person, datasets_visible_to
 from contributions.card import credited
 from contributions.licences import LICENCES, Obligation, Terms, effective, find
@@ -61,12 +63,11 @@ def of_expert(
 
 
 def of_release(base: Base, experts: Sequence[Expert], person: Person) -> Passing:
-    """Of all these experts together, as `person` may know it. Two queries."""
-    learned = Dataset.objects.filter(versions__experts__in=experts)
-    datasets = set(learned.select_related("owner"))
-    visible = datasets_visible_to(person)
-    named = set(visible.filter(pk__in=[dataset.pk for dataset in datasets]))
-    return _passing(base, experts, datasets, named)
+    """Of all these experts together, as `person` may know it. One query."""
+    seen = Exists(datasets_visible_to(person).filter(pk=OuterRef("pk")))
+    learned = Dataset.objects.filter(versions__experts__in=experts).annotate(seen=seen)
+    rows = list(learned.select_related("owner").distinct())
+    return _passing(base, experts, set(rows), {dataset for dataset in rows if dataset.seen})
 
 
 def _passing(

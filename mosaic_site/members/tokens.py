@@ -91,6 +91,13 @@ def token_of(*, authorization: str, address: str) -> ApiToken:
 
     Its member has a member's rights alone (`User.is_by_token`).
     """
+    if not authorization:  # asks what is here, and guesses nothing
+        raise NotLetIn(
+            401,
+            "invalid_token",
+            "This needs a token.",
+            "Make one in your settings, and send it as “Authorization: Bearer SECRET”.",
+        )
     minute, passed = divmod(int(time.time()), 60)
     key = f"token.wrong.{address}.{minute}"
     if cache.get(key, 0) >= WRONG_A_MINUTE:

@@ -31,7 +31,8 @@ def test_a_mosaic_draws_each_tile_and_names_it_in_the_key() -> None:
     html = render("{% mosaic tiles title='Release 1' %}", tiles=tiles)
     for picture in pictures(html):
         assert [link.get("href") for link in picture.iter("a")] == ["/experts/1/", "/experts/2/"]
-        assert [group.get("class") for group in picture.iter("g")] == ["tile-4", "tile-5"]
+        drawn = [group.get("class") for group in picture.iter("g") if group.get("class")]
+        assert drawn == ["tile-4", "tile-5"]
         assert picture.find("title") is not None
     key = html[html.index("mosaic__keys") :]
     assert "75 %" in key and "25 %" in key and "by Ada" in key

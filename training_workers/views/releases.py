@@ -44,7 +44,8 @@ def release_detail(request: HttpRequest, number: int) -> HttpResponse:
         "job": job,
         "left": left,
         "is_exported": release.status in EXPORTED and len(left) < len(members),
-        "rebuilt": release.rebuilds_of_it.order_by("-number").first(),
+        # It was composed anew because somebody left.
+        "rebuilt": release.rebuilds_of_it.order_by("-number").first() if left else None,
     }
     return render(request, "training_workers/release_detail.html", context)
 
