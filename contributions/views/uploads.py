@@ -11,7 +11,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from contributions import access, actions
 from contributions.allowance import allowance_of
-from contributions.models import Upload
+from contributions.models import DatasetVersion, Upload
 from mosaic_site.members.access import member
 
 
@@ -28,17 +28,23 @@ def upload_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def upload_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """Where an upload goes on after a reload. Once finished it leads to what came of it."""
+    """Where an upload goes on after a reload. Once finished it leads to what came of it, and takes
+    along what the address says of the need that it is for."""
     upload = access.upload_owned_by(member(request), pk)
     if request.htmx and upload.status == Upload.Status.JOINING:  # type: ignore[attr-defined]
         return HttpResponse(status=204)  # no news
     if request.htmx:  # type: ignore[attr-defined]
-        return HttpResponseClientRedirect((upload.version or upload).get_absolute_url())
+        return HttpResponseClientRedirect(_leads_to(upload.version or upload, request))
     if upload.version is not None:
-        return redirect(upload.version)
+        return redirect(_leads_to(upload.version, request))
     received = sum(upload.parts.values_list("size", flat=True))
     context = {"upload": upload, "received": received}
     return render(request, "contributions/upload_detail.html", context)
+
+
+def _leads_to(thing: Upload | DatasetVersion, request: HttpRequest) -> str:
+    query = request.META.get("QUERY_STRING", "")
+    return f"{thing.get_absolute_url()}?{query}" if query else thing.get_absolute_url()
 
 
 @require_POST

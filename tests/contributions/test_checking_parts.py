@@ -36,11 +36,11 @@ def report_with(findings: list[Finding]) -> Report:
     [
         (0, 99, ""),
         (99, 99, ""),
-        (0, 100, "none"),
-        (1, 100, "fewer than 10"),
-        (9, 100, "fewer than 10"),
-        (10, 100, "10"),
-        (1234, 5000, "1,234"),
+        (0, 100, "none or fewer than 10"),
+        (9, 100, "none or fewer than 10"),
+        (10, 100, "10 or more"),
+        (99, 100, "10 or more"),
+        (1234, 5000, "1,000 or more"),
     ],
 )
 def test_what_is_told(count: int, rows: int, words: str) -> None:

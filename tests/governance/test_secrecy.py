@@ -44,9 +44,12 @@ def everywhere(things: Things, round_: Round, voter: User) -> list[str]:
 
 
 def hidden(content: bytes) -> str:
-    """Without what is drawn anew for every form, and the hashes and receipts of the box."""
+    """Without what is drawn anew for every form, the hashes and receipts of the box, and the room
+    on the disk, which others use too."""
     return re.sub(
-        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\w{64}", "…", content.decode("latin1")
+        r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\w{64}|(?<=<dd id="free">)[^<]*',
+        "…",
+        content.decode("latin1"),
     )
 
 

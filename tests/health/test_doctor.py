@@ -21,7 +21,7 @@ from contributions.actions import base_register
 from contributions.models import DatasetVersion
 from governance.models import Decision
 from mosaic_site import health, heartbeats
-from mosaic_site.health import Severity
+from mosaic_site.health import Severity, broker
 from mosaic_site.ledger.chain import end_holds, verify
 from mosaic_site.ledger.models import Entry
 from mosaic_site.notices.models import Notice
@@ -70,8 +70,8 @@ def said(findings: list[health.Finding], severity: Severity) -> str:
 def all_alive(line: "redis.Redis") -> "redis.Redis":
     """A Redis in which beat, the workers and a serving process have said that they live."""
     heartbeats.say(heartbeats.BEAT, "here:1")
-    heartbeats.say(heartbeats.WORKER, "worker-default@here", queues=["default"])
-    heartbeats.say(heartbeats.WORKER, "worker-gpu@here", queues=["gpu"])
+    for queue in ("default", "checks", "gpu"):
+        heartbeats.say(heartbeats.WORKER, f"worker-{queue}@here", queues=[queue, "machines"])
     line.set(ALIVE, "1")
     return line
 
@@ -146,8 +146,9 @@ def test_a_redis_that_throws_things_away(line: "redis.Redis", look: Look) -> Non
 
 
 def test_a_queue_on_which_nobody_works(line: "redis.Redis", look: Look) -> None:
-    assert len(look("workers")) == 2
-    heartbeats.say(heartbeats.WORKER, "worker-default@here", queues=["default"])
+    assert len(look("workers")) == len(broker.queues())
+    listened_to = sorted(broker.queues() - {"gpu"})
+    heartbeats.say(heartbeats.WORKER, "worker-default@here", queues=listened_to)
     assert said(look("workers"), Severity.ERROR) == "Nobody works on the queue gpu."
 
 
