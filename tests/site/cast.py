@@ -104,7 +104,7 @@ def open_vote() -> tuple[int, list[int]]:
     return round_.pk, list(round_.candidates.values_list("pk", flat=True))
 
 
-def vote(experts: list[int], seconds: float = 2.0) -> int:
+def vote(experts: list[int], seconds: float = 8.0) -> int:
     """A round with room for every eligible expert, where both members approve these `experts`,
     and that closes in a moment. Returns its primary key."""
     total = Expert.objects.eligible().aggregate(total=Sum("adapter_bytes"))["total"]

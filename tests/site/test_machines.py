@@ -140,7 +140,7 @@ def upload(site: Stack, token: str, folder: Path) -> None:
     [commands] = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
     lines = ["prompt,completion", *(",".join(cast.ball(number)) for number in range(48))]
     (folder / "balls.csv").write_text("\n".join(lines))
-    names = {"SITE": site.url, "TOKEN": token, "NAME": "Balls", "FILE": "balls.csv"}
+    names = {"SITE": site.url, "TOKEN": token, "NAME": "balls", "FILE": "balls.csv"}
     done = subprocess.run(
         ["bash", "-e", "-c", commands], cwd=folder, env=os.environ | names, capture_output=True
     )
