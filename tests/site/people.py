@@ -141,7 +141,7 @@ class Person:
             self.page.set_viewport_size(size)  # type: ignore[arg-type]
             width = self.page.evaluate("document.documentElement.scrollWidth")
             assert width <= size["width"], f"{self.page.url} is {width} px wide"
-        assert not self.complaints, self.page.url
+        assert not self.complaints, f"{self.page.url}: {self.complaints}"
 
     def _hear(self, message: ConsoleMessage) -> None:
         # A breach of the content security policy arrives here too, as an error.
