@@ -67,7 +67,8 @@ def of_release(base: Base, experts: Sequence[Expert], person: Person) -> Passing
     seen = Exists(datasets_visible_to(person).filter(pk=OuterRef("pk")))
     learned = Dataset.objects.filter(versions__experts__in=experts).annotate(seen=seen)
     rows = list(learned.select_related("owner").distinct())
-    return _passing(base, experts, set(rows), {dataset for dataset in rows if dataset.seen})
+    named = {row for row in rows if row.seen}  # type: ignore[attr-defined]  # annotated above
+    return _passing(base, experts, set(rows), named)
 
 
 def _passing(
