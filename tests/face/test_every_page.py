@@ -37,12 +37,13 @@ def shown_to(name: str) -> str | None:
 # What is no page of its own: files, and fragments that pages load.
 FILES = {
     *("contributions:version_report", "contributions:version_findings"),
-    *("contributions:dataset_readme", "contributions:api_uploads", "contributions:api_upload"),
+    "contributions:dataset_readme",
     *("governance:feed", "governance:round_chain", "governance:round_export"),
-    *("governance:moderation_log", "healthz"),
+    *("governance:moderation_log", "healthz", "readyz", "metrics"),
     *("training_workers:expert_training", "training_workers:job_panel"),
 }
-PAGES = [name for name in DOORS if shown_to(name) and name not in FILES]
+PROGRAMS = {name for name in DOORS if name.startswith("api:") and name != "api:reference"}
+PAGES = [name for name in DOORS if shown_to(name) and name not in FILES | PROGRAMS]
 
 
 def _session(browser: Browser, address: str, cookie: str) -> BrowserContext:
