@@ -56,7 +56,7 @@ def upload_delete(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("contributions:upload_list")
 
 
-@csrf_exempt
+@csrf_exempt  # changes nothing: where it leads to is checked there
 def moved(request: HttpRequest, rest: str | None = None) -> HttpResponse:
     """The endpoints of programs stood here. With a 308 the method and the body go along."""
     query = request.META.get("QUERY_STRING", "")

@@ -1,5 +1,6 @@
 """Proposals, their discussion, and what members think of priorities."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -199,11 +200,12 @@ class OneComment(Endpoint):
         return Response(status=204)
 
 
-class _Report(Endpoint):
+class _Report(Endpoint, ABC):
     scope = Scope.PROPOSALS_WRITE
 
+    @abstractmethod
     def thing(self, pk: int) -> Thing:
-        raise NotImplementedError
+        """What is reported. Raises Http404."""
 
     @takes(ReportSerializer, ReportedSerializer, status=201)
     def post(self, request: Request, pk: int) -> Response:

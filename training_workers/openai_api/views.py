@@ -47,6 +47,7 @@ def endpoint(*methods: str) -> Callable[[View[P]], Endpoint[P]]:
                 return error.response()
 
         update_wrapper(guarded, view)
+        # A session does not count here, and no browser sends a token by itself.
         return csrf_exempt(guarded)
 
     return decorate
