@@ -17,7 +17,8 @@ WIDTHS = (360, 768, 1280)
 THEMES = ("light", "dark")
 # Leads out of the session.
 NOT_FOLLOWED = {"account_logout"}
-LINKS = "links => links.map(link => link.href)"
+# Not `link.href`, which is an object for the tiles of a mosaic: links in a picture.
+LINKS = "links => links.map(link => new URL(link.getAttribute('href'), document.baseURI).href)"
 
 
 @dataclass(frozen=True)
