@@ -103,9 +103,12 @@ def _listen(page: Page, said: list[str]) -> None:
 
 
 def _open(page: Page, path: str) -> Response | None:
-    """The page at `path`; None for what is saved as a file or is no HTML."""
+    """The page at `path`; None for what is saved as a file, is no HTML, or leads elsewhere."""
     answer = page.context.request.get(path)
-    if "text/html" not in answer.headers.get("content-type", ""):
+    if (
+        "text/html" not in answer.headers.get("content-type", "")
+        or urlsplit(answer.url).path != path
+    ):
         return None
     return page.goto(path)
 
